@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Asynchronous block I/O in which every request can be cancelled by one store into one flag. */
+module dev.belay {
+  requires static org.jspecify;
+}
