@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by ./belay, ./format and .ci/run.
+# Sourced by the launcher, ./format, .ci/run and the parent pom.
 # find_jdk: prints the home of a JDK 25 (with javac), or says in one sentence what to install.
 
 jdk_is_25() {
@@ -13,8 +13,13 @@ find_jdk() {
   if [ -n "$java" ]; then
     java=$(dirname "$(dirname "$(readlink -f "$java" 2>/dev/null || echo "$java")")")
   fi
+  local toolchains=()
+  if [ -f "$HOME/.m2/toolchains.xml" ]; then
+    while read -r candidate; do toolchains+=("$candidate"); done < <(
+      sed -n 's:.*<jdkHome>\(.*\)</jdkHome>.*:\1:p' "$HOME/.m2/toolchains.xml")
+  fi
   for candidate in \
-    "${JDK25_HOME:-}" "${JAVA_HOME:-}" "${JAVA_HOME_25_X64:-}" "${JAVA_HOME_25_ARM64:-}" "$java" \
+    "${JDK25_HOME:-}" "${JAVA_HOME:-}" "${JAVA_HOME_25_X64:-}" "${JAVA_HOME_25_ARM64:-}" "$java" "${toolchains[@]:-}" \
     /usr/lib/jvm/* /usr/java/* /opt/java/* /opt/jdk* "$HOME"/.jdks/* \
     "${SDKMAN_DIR:-$HOME/.sdkman}"/candidates/java/* \
     /Library/Java/JavaVirtualMachines/*/Contents/Home \
@@ -25,6 +30,6 @@ find_jdk() {
       return 0
     fi
   done
-  echo "Belay needs a JDK 25: install one (Debian: apt-get install openjdk-25-jdk-headless, or temurin-25-jdk of adoptium.net), or set JAVA_HOME to it." >&2
+  echo "Belay needs a JDK 25: install one (Debian: apt-get install openjdk-25-jdk-headless; elsewhere: adoptium.net), or set JAVA_HOME to it." >&2
   return 1
 }
