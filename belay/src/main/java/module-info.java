@@ -2,5 +2,7 @@
 
 /** Asynchronous block I/O in which every request can be cancelled by one store into one flag. */
 module dev.belay {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
+
+  exports dev.belay;
 }

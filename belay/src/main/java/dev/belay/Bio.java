@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay;
+
+import dev.belay.Extents.State;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request inside a stack: an operation on a byte range of a device, a buffer, and a pointer to
+ * the flag that says "please stop".
+ *
+ * <p>A bio has one owner at a time: whoever made it, until it is submitted; then the device it was
+ * given to, until that completes it. A front makes its bios itself and reuses them; a device takes
+ * {@linkplain #newClone clones} from the loop's pool, which go back there after their end has run.
+ * Only on the loop's thread, save that a front prepares a bio on its own thread before it is sent.
+ */
+public final class Bio extends Mail {
+  /** How many pieces of one split bio are under way at a time; the rest stays uncut. */
+  public static final int SPLIT_WINDOW = 128;
+
+  private static final int IDLE = 0;
+  private static final int ACTIVE = 1;
+  private static final int COMPLETED = 2;
+  private static final int POOLED = 3;
+
+  private static final byte DONE = 0;
+  private static final byte CANCELLED = 1;
+  private static final byte FAILED = 2;
+
+  private final Loop loop;
+
+  // The request.
+  private Op op = Op.FLUSH;
+  private boolean fua;
+  private @Nullable Device device;
+  private long offsetBytes;
+  private long lengthBytes;
+  private MemorySegment buffer = MemorySegment.NULL;
+  private long bufferOffsetBytes;
+  private long address;
+  private CancelFlag flag = CancelFlag.NEVER;
+
+  // The result so far: all bytes are in the state `base`, or, where the log says anything, DONE but
+  // for what the log says.
+  private byte status;
+  private State base = State.DONE;
+  private Extents.@Nullable Log log;
+  private @Nullable IoError error;
+
+  // Whose it is.
+  private int life = IDLE;
+  private @Nullable BioEnd end;
+  private @Nullable Bio parent;
+  private long startInParent;
+
+  // What it waits for as a parent.
+  private int pending;
+  private @Nullable Cutter cutter;
+  private long cutBytes;
+
+  /** A word for the device that holds the bio now. */
+  private long note;
+
+  // Intrusive links: a loop's queue; a parked queue; a flag's watch; the loop's open requests.
+  @Nullable Bio nextQueued;
+  @Nullable Bio previousParked;
+  @Nullable Bio nextParked;
+  @Nullable Bio previousOfWatch;
+  @Nullable Bio nextOfWatch;
+  @Nullable Watch watch;
+  private @Nullable Waiting waiting;
+  @Nullable Bio previousOpen;
+  @Nullable Bio nextOpen;
+  boolean isOpen;
+
+  /** A bio for a front, which keeps it and may use it again after each end. */
+  public Bio(Loop loop, BioEnd end) {
+    this.loop = loop;
+    this.end = Objects.requireNonNull(end);
+  }
+
+  Bio(Loop loop) {
+    this.loop = loop;
+    life = POOLED;
+  }
+
+  // --- The request ---
+
+  /**
+   * Makes it a new request, and forgets the last one. The range and the buffer are checked when it
+   * is submitted.
+   *
+   * @param buffer native memory that nobody can free while the request runs; NULL for operations
+   *     without one
+   * @param flag the request's own flag, which closing the loop raises
+   */
+  public void prepare(
+      Op op,
+      Device device,
+      long offsetBytes,
+      long lengthBytes,
+      MemorySegment buffer,
+      long bufferOffsetBytes,
+      CancelFlag flag) {
+    if (life != IDLE) {
+      throw new IllegalStateException("a request is prepared again only after its completion");
+    }
+    this.op = op;
+    this.device = device;
+    this.offsetBytes = offsetBytes;
+    this.lengthBytes = lengthBytes;
+    this.buffer = buffer;
+    this.bufferOffsetBytes = bufferOffsetBytes;
+    this.address = buffer.address() + bufferOffsetBytes;
+    this.flag = flag;
+    fua = false;
+    forgetResult();
+  }
+
+  /** Asks that a write be durable when it completes (force unit access). */
+  public void setFua(boolean fua) {
+    this.fua = fua;
+  }
+
+  private void forgetResult() {
+    status = DONE;
+    base = State.DONE;
+    error = null;
+    if (log != null) {
+      log.clear();
+    }
+  }
+
+  /** Forgets the buffer and the flag, so that an idle bio keeps neither reachable. */
+  public void release() {
+    buffer = MemorySegment.NULL;
+    flag = CancelFlag.NEVER;
+  }
+
+  public Op op() {
+    return op;
+  }
+
+  /** Whether a write is to be durable when it completes. */
+  public boolean isFua() {
+    return fua;
+  }
+
+  /** The device that it goes into, or is in. */
+  public Device device() {
+    return Objects.requireNonNull(device);
+  }
+
+  /** The range's first byte, as the device counts. */
+  public long offsetBytes() {
+    return offsetBytes;
+  }
+
+  public long lengthBytes() {
+    return lengthBytes;
+  }
+
+  /** The memory; this bio's part of it begins at {@link #bufferOffsetBytes}. */
+  public MemorySegment buffer() {
+    return buffer;
+  }
+
+  public long bufferOffsetBytes() {
+    return bufferOffsetBytes;
+  }
+
+  /** Where this bio's part of the buffer begins. */
+  public long address() {
+    return address;
+  }
+
+  public CancelFlag flag() {
+    return flag;
+  }
+
+  /** The bio of which this is a clone. */
+  public Bio parent() {
+    return Objects.requireNonNull(parent);
+  }
+
+  public Loop loop() {
+    return loop;
+  }
+
+  /** A word that belongs to the device that holds the bio, or to the owner of a clone. */
+  public long note() {
+    return note;
+  }
+
+  public void setNote(long note) {
+    this.note = note;
+  }
+
+  // --- Down: remap, clone, split, chain, shield ---
+
+  /** Points it at another place, in {@code lower}. */
+  public Bio remap(Device lower, long offsetBytes) {
+    device = lower;
+    this.offsetBytes = offsetBytes;
+    return this;
+  }
+
+  /** Gives it other memory, of the same length: a bounce buffer. */
+  public Bio setBuffer(MemorySegment buffer, long bufferOffsetBytes) {
+    this.buffer = buffer;
+    this.bufferOffsetBytes = bufferOffsetBytes;
+    address = buffer.address() + bufferOffsetBytes;
+    return this;
+  }
+
+  /** Makes the range of a clone another one, before it is submitted. */
+  public Bio resize(long lengthBytes) {
+    this.lengthBytes = lengthBytes;
+    return this;
+  }
+
+  /** Makes it another operation, before it is submitted. */
+  public Bio setOp(Op op) {
+    this.op = op;
+    return this;
+  }
+
+  /** Takes the flag away: what began is finished. For a clone, after a commit point. */
+  public Bio shield() {
+    flag = CancelFlag.NEVER;
+    return this;
+  }
+
+  /** Gives a clone another flag, a child of this one's. */
+  public Bio setFlag(CancelFlag flag) {
+    this.flag = flag;
+    return this;
+  }
+
+  /**
+   * A copy that shares buffer and flag. When it has completed, {@code end} runs, and the clone goes
+   * back to the pool; completing this bio is the business of {@code end}.
+   */
+  public Bio newClone(BioEnd end) {
+    Bio clone = loop.takeFromPool();
+    clone.op = op;
+    clone.fua = fua;
+    clone.device = device;
+    clone.offsetBytes = offsetBytes;
+    clone.lengthBytes = lengthBytes;
+    clone.buffer = buffer;
+    clone.bufferOffsetBytes = bufferOffsetBytes;
+    clone.address = address;
+    clone.flag = flag;
+    clone.forgetResult();
+    clone.end = end;
+    clone.parent = this;
+    clone.startInParent = 0;
+    clone.note = 0;
+    clone.life = IDLE;
+    return clone;
+  }
+
+  /** A clone for the part of the range that begins {@code startBytes} into it. */
+  public Bio newClone(BioEnd end, long startBytes, long lengthBytes) {
+    Bio clone = newClone(end);
+    clone.take(startBytes, lengthBytes);
+    return clone;
+  }
+
+  private void take(long startBytes, long lengthBytes) {
+    startInParent = startBytes;
+    offsetBytes += startBytes;
+    this.lengthBytes = lengthBytes;
+    if (op.hasBuffer()) {
+      bufferOffsetBytes += startBytes;
+      address += startBytes;
+    }
+  }
+
+  /** Says where this clone's range begins within its parent's; may be negative, for a wider one. */
+  public Bio setStartInParent(long startBytes) {
+    startInParent = startBytes;
+    return this;
+  }
+
+  /** Where a clone's range begins within its parent's. */
+  public long startInParent() {
+    return startInParent;
+  }
+
+  /** Hands it to the loop, on the way into its device. */
+  public void submit() {
+    loop.submit(this);
+  }
+
+  /**
+   * Waits for clones: between {@code beginChain} and {@link #endChain}, clones made by {@link
+   * #chain} may be submitted. This bio completes, with their outcomes joined, after the last one.
+   */
+  public void beginChain() {
+    pending = 1;
+    cutter = null;
+  }
+
+  /** A clone that this bio waits for. */
+  public Bio chain() {
+    pending++;
+    return newClone(CHAIN);
+  }
+
+  /** All clones have been submitted. */
+  public void endChain() {
+    childEnded();
+  }
+
+  /** Sends a clone at offset 0 to each of the devices, and waits for all: a flush. */
+  public void chainToAll(List<Device> devices) {
+    beginChain();
+    for (Device each : devices) {
+      chain().remap(each, 0).submit();
+    }
+    endChain();
+  }
+
+  private static final BioEnd CHAIN =
+      child -> {
+        Bio waiting = child.parent();
+        waiting.join(child);
+        waiting.childEnded();
+      };
+
+  private void childEnded() {
+    if (cutter != null && cutBytes < lengthBytes) {
+      pending--;
+      cutOn();
+    } else if (--pending == 0) {
+      complete();
+    }
+  }
+
+  /**
+   * Cuts the bio into pieces, submits them in order, and completes when the last of them has. Only
+   * {@link #SPLIT_WINDOW} pieces are under way at a time; if the flag goes up or a piece fails, the
+   * rest is never cut and stays clean.
+   */
+  public void split(Cutter cutter) {
+    this.cutter = cutter;
+    cutBytes = 0;
+    pending = 0;
+    cutOn();
+  }
+
+  private void cutOn() {
+    Cutter how = Objects.requireNonNull(cutter);
+    pending++; // so that no piece that ends at once completes this bio while it is being cut
+    while (cutBytes < lengthBytes && pending <= SPLIT_WINDOW) {
+      if (status != DONE || flag.isRaised()) {
+        openLog().add(cutBytes, lengthBytes, State.CLEAN);
+        if (status == DONE) {
+          status = CANCELLED;
+        }
+        cutBytes = lengthBytes;
+        break;
+      }
+      Bio piece = newClone(CHAIN, cutBytes, lengthBytes - cutBytes);
+      piece.lengthBytes = how.cut(piece);
+      cutBytes += piece.lengthBytes;
+      pending++;
+      piece.submit();
+    }
+    if (--pending == 0) {
+      complete();
+    }
+  }
+
+  // --- Waiting ---
+
+  /**
+   * The bio waits for long: {@code place} is to be told when its flag goes up. If it is up already,
+   * the place is told at once, before this returns.
+   */
+  public void watch(Waiting place) {
+    if (flag == CancelFlag.NEVER) {
+      return;
+    }
+    waiting = place;
+    Watch.add(loop, this);
+    if (flag.isRaised()) {
+      wakeHolder();
+    }
+  }
+
+  /** The bio waits no longer; nothing happens if it is not watched. */
+  public void unwatch() {
+    if (watch != null) {
+      Watch.remove(this);
+      waiting = null;
+    }
+  }
+
+  /** Whether a place is to be told when the flag goes up. */
+  public boolean isWatched() {
+    return watch != null;
+  }
+
+  void wakeHolder() {
+    Waiting place = Objects.requireNonNull(waiting);
+    Watch.remove(this);
+    waiting = null;
+    place.flagRaised(this);
+  }
+
+  // --- Up: the result ---
+
+  /** Completes it, with what was recorded of it: DONE, if nothing was. */
+  public void complete() {
+    loop.completed(this);
+  }
+
+  /** Completes it CANCELLED, and all of it clean: it was never sent. */
+  public void cancelClean() {
+    recordCancelled(State.CLEAN);
+    complete();
+  }
+
+  /** Completes it FAILED, with what became of its bytes. */
+  public void fail(int errno, String sentence, State bytes) {
+    recordFailed(new IoError(errno, sentence), bytes);
+    complete();
+  }
+
+  /** Records that it was stopped, and what became of all its bytes; DONE leaves that to marks. */
+  public void recordCancelled(State bytes) {
+    if (status == DONE) {
+      status = CANCELLED;
+    }
+    recordBytes(bytes);
+  }
+
+  /** The same for an error of a device; the first error is kept. */
+  public void recordFailed(IoError error, State bytes) {
+    status = FAILED;
+    if (this.error == null) {
+      this.error = error;
+    }
+    recordBytes(bytes);
+  }
+
+  private void recordBytes(State bytes) {
+    if (log == null || log.isEmpty()) {
+      base = bytes;
+    } else {
+      log.add(0, lengthBytes, bytes);
+    }
+  }
+
+  /** Records a part that is not done, relative to the bio's first byte. */
+  public void mark(long startBytes, long lengthBytes, State state) {
+    openLog().add(startBytes, startBytes + lengthBytes, state);
+  }
+
+  /** Takes a clone's result into this bio's: the first error sticks, extents are joined. */
+  public void join(Bio child) {
+    if (child.status == DONE) {
+      return;
+    }
+    status = child.status > status ? child.status : status;
+    if (error == null) {
+      error = child.error;
+    }
+    if (child.log != null && !child.log.isEmpty()) {
+      openLog().addAll(child.log, child.startInParent, lengthBytes);
+    } else if (child.base != State.DONE
+        && child.startInParent == 0
+        && child.lengthBytes == lengthBytes
+        && (log == null || log.isEmpty())) {
+      base = base == State.UNKNOWN ? base : child.base;
+    } else if (child.base != State.DONE) {
+      long end = Math.min(lengthBytes, child.startInParent + child.lengthBytes);
+      long start = Math.max(0, child.startInParent);
+      mark(start, end - start, child.base);
+    }
+  }
+
+  /** The log, with what `base` said of the bytes written into it. */
+  private Extents.Log openLog() {
+    if (log == null) {
+      log = new Extents.Log();
+    }
+    if (base != State.DONE) {
+      log.add(0, lengthBytes, base);
+      base = State.DONE;
+    }
+    return log;
+  }
+
+  public boolean isDone() {
+    return status == DONE;
+  }
+
+  public boolean isCancelled() {
+    return status == CANCELLED;
+  }
+
+  public boolean isFailed() {
+    return status == FAILED;
+  }
+
+  /** The first error of a failed bio, else null. */
+  public @Nullable IoError error() {
+    return error;
+  }
+
+  /** What became of which bytes, as recorded so far. */
+  public Extents extents() {
+    if (log == null || log.isEmpty()) {
+      return Extents.whole(lengthBytes, base);
+    }
+    return log.toExtents(lengthBytes);
+  }
+
+  /** The result as an object that outlives the bio. */
+  public Outcome outcome() {
+    Outcome.Kind kind =
+        switch (status) {
+          case DONE -> Outcome.Kind.DONE;
+          case CANCELLED -> Outcome.Kind.CANCELLED;
+          default -> Outcome.Kind.FAILED;
+        };
+    return new Outcome(kind, lengthBytes, extents(), flag.reason(), error);
+  }
+
+  // --- The loop's side ---
+
+  void activate() {
+    if (life != IDLE) {
+      throw new IllegalStateException("a bio that is " + lifeName() + " was submitted");
+    }
+    life = ACTIVE;
+  }
+
+  void endOnce() {
+    if (life != ACTIVE || watch != null) {
+      throw new IllegalStateException(
+          "a bio that is " + (watch != null ? "still watched" : lifeName()) + " was completed");
+    }
+    life = COMPLETED;
+  }
+
+  /** Runs the end, and gives a clone back to the pool. */
+  void runEnd() {
+    BioEnd what = Objects.requireNonNull(end);
+    life = IDLE;
+    boolean isClone = parent != null;
+    what.ended(this);
+    if (isClone) {
+      parent = null;
+      release();
+      life = POOLED;
+      loop.putIntoPool(this);
+    }
+  }
+
+  boolean isActive() {
+    return life == ACTIVE;
+  }
+
+  private String lifeName() {
+    return switch (life) {
+      case IDLE -> "not in the stack";
+      case ACTIVE -> "in the stack already";
+      case COMPLETED -> "completed already";
+      default -> "back in the pool";
+    };
+  }
+
+  @Override
+  void deliver(Loop loop) {
+    loop.enter(this);
+  }
+
+  @Override
+  public String toString() {
+    String where = device == null ? "nowhere" : device.kind();
+    return op + " " + offsetBytes + "+" + lengthBytes + " in " + where + ", " + lifeName();
+  }
+}

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one thread that owns an open stack: it alone runs map, completions, timers and the leaves'
+ * polling, so that none of them needs a lock, and one seed replays them.
+ *
+ * <p>A <i>threaded</i> loop has a thread of its own, which sleeps when it is idle; any number of
+ * threads share the stack. A <i>driven</i> loop is run by the thread that made it, whenever that
+ * calls {@link #turn}. Three things cross threads: flags, the mailbox, and finished requests.
+ *
+ * <p>Submission and completion are loops, not recursion: a device that submits from its map, or
+ * completes from an end, only queues. Between every two devices there is one checkpoint, which
+ * looks at the flag, the range and the alignment, and counts.
+ */
+public final class Loop {
+  /**
+   * How many turns in a row a busy loop may put off the system call that sends what it prepared.
+   */
+  private static final int BUSY_TURNS = 4;
+
+  private static final int POOL_LARGEST = 4096;
+
+  private final String name;
+  private final Clock clock;
+  private final Timers timers = new Timers();
+  private final boolean isThreaded;
+  private @Nullable Thread owner;
+  private Poller poller;
+  private final List<Device> devices = new ArrayList<>();
+  private Consumer<Throwable> defects;
+
+  // The mailbox: a stack of mail that is turned round when it is emptied. Any thread pushes.
+  private final AtomicReference<@Nullable Mail> mailbox = new AtomicReference<>();
+  private final Mail mailboxClosed = new Message(this, () -> {});
+  private final AtomicBoolean isSleeping = new AtomicBoolean();
+
+  // What waits to go down, and what waits to complete. The loop's thread, as all below.
+  private @Nullable Bio firstDown;
+  private @Nullable Bio lastDown;
+  private @Nullable Bio firstUp;
+  private @Nullable Bio lastUp;
+  private boolean isRunning;
+  private int busyTurns;
+
+  private @Nullable Bio pool;
+  private int pooled;
+
+  // Requests that were accepted and have not ended.
+  private @Nullable Bio firstOpen;
+  private int open;
+  private volatile boolean isClosing;
+  private final CountDownLatch closed = new CountDownLatch(1);
+
+  private Loop(String name, Clock clock, boolean isThreaded) {
+    this.name = name;
+    this.clock = clock;
+    this.isThreaded = isThreaded;
+    owner = isThreaded ? null : Thread.currentThread();
+    poller = new Parking();
+    defects = defect -> System.getLogger("dev.belay").log(System.Logger.Level.ERROR, name, defect);
+  }
+
+  /** A loop with a thread of its own, which {@link #start} starts when the devices are made. */
+  public static Loop threaded(String name) {
+    return new Loop(name, Clock.SYSTEM, true);
+  }
+
+  /** A loop that the calling thread, which must be a platform thread, runs by {@link #turn}. */
+  public static Loop driven() {
+    return driven(Clock.SYSTEM);
+  }
+
+  /** The same on another clock. */
+  public static Loop driven(Clock clock) {
+    return new Loop("driven", clock, false);
+  }
+
+  // --- Before it starts ---
+
+  void own(Device device) {
+    devices.add(device);
+  }
+
+  /** What the loop turns on, which leaves share. */
+  public Poller poller() {
+    return poller;
+  }
+
+  /** Gives the loop another poller, before it starts; the old one is closed. */
+  public void setPoller(Poller poller) {
+    if (owner != null && isThreaded) {
+      throw new IllegalStateException("a loop that runs keeps its poller");
+    }
+    this.poller.close();
+    this.poller = poller;
+  }
+
+  /** Where exceptions go that a device or an end threw, which none may; by default to the log. */
+  public void setDefects(Consumer<Throwable> defects) {
+    this.defects = defects;
+  }
+
+  /** Starts the thread of a threaded loop; a driven one is ready as it is. */
+  public void start() {
+    if (isThreaded) {
+      Thread thread = new Thread(this::runUntilClosed, "belay-" + name);
+      thread.setDaemon(true);
+      owner = thread;
+      thread.start();
+    }
+  }
+
+  // --- Any thread ---
+
+  public Clock clock() {
+    return clock;
+  }
+
+  public boolean isThreaded() {
+    return isThreaded;
+  }
+
+  /** Whether the calling thread is the one that runs this loop. */
+  public boolean isOnLoop() {
+    return Thread.currentThread() == owner;
+  }
+
+  /** Whether {@link #close} was called. */
+  public boolean isClosing() {
+    return isClosing;
+  }
+
+  /**
+   * Sends a prepared request from any thread. It is accepted, and will end exactly once, unless the
+   * answer is false: then the loop is closed, and the request is the caller's again.
+   */
+  public boolean send(Bio bio) {
+    return post(bio);
+  }
+
+  /** Has {@code what} run on the loop's thread, soon. False if the loop is closed. */
+  public boolean execute(Runnable what) {
+    return post(new Message(this, what));
+  }
+
+  private boolean post(Mail mail) {
+    for (; ; ) {
+      Mail head = mailbox.get();
+      if (head == mailboxClosed) {
+        return false;
+      }
+      mail.nextMail = head;
+      if (mailbox.compareAndSet(head, mail)) {
+        break;
+      }
+    }
+    if (isSleeping.get() && isSleeping.compareAndSet(true, false)) {
+      poller.wake();
+    }
+    return true;
+  }
+
+  /** A flag that has bios here went up. From {@link CancelFlag#raise}, on any thread. */
+  void flagRaised(Watch watch) {
+    if (!watch.inMailbox.getAndSet(true)) {
+      post(watch);
+    }
+  }
+
+  /** Something to run on the loop's thread. */
+  static final class Message extends Mail {
+    private final Loop loop;
+    private final Runnable what;
+
+    Message(Loop loop, Runnable what) {
+      this.loop = loop;
+      this.what = what;
+    }
+
+    @Override
+    void deliver(Loop on) {
+      assert on == loop;
+      what.run();
+    }
+  }
+
+  // --- The loop's thread: turning ---
+
+  private void runUntilClosed() {
+    while (!isClosing || open > 0) {
+      turn(Long.MAX_VALUE);
+    }
+    closeAll();
+  }
+
+  /**
+   * One turn: the mailbox, what the devices have finished, the timers; then what was prepared is
+   * sent, and if nothing at all was found, the loop sleeps for at most {@code waitNanos} until
+   * something happens.
+   *
+   * @return whether anything was found before it slept
+   */
+  public boolean turn(long waitNanos) {
+    boolean busy = emptyMailbox();
+    isRunning = true;
+    try {
+      busy |= poller.reap() > 0;
+      busy |= !timers.isEmpty() && timers.expire(clock.nanos()) > 0;
+    } catch (RuntimeException | Error defect) {
+      defects.accept(defect);
+    }
+    drain();
+    if (busy) {
+      if (waitNanos <= 0 || ++busyTurns >= BUSY_TURNS) {
+        busyTurns = 0;
+        poller.enter(0);
+      }
+      return true;
+    }
+    busyTurns = 0;
+    sleep(waitNanos);
+    return false;
+  }
+
+  private void sleep(long atMostNanos) {
+    long waitNanos = atMostNanos;
+    if (waitNanos > 0 && !timers.isEmpty()) {
+      waitNanos = Math.min(waitNanos, timers.soonestNanos() - clock.nanos());
+    }
+    if (waitNanos <= 0) {
+      poller.enter(0);
+      return;
+    }
+    isSleeping.set(true);
+    poller.enter(mailbox.get() == null ? waitNanos : 0);
+    isSleeping.set(false);
+  }
+
+  private boolean emptyMailbox() {
+    if (mailbox.getPlain() == null) {
+      return false;
+    }
+    Mail mail = mailbox.getAndSet(null);
+    Mail turned = null;
+    while (mail != null) {
+      Mail next = mail.nextMail;
+      mail.nextMail = turned;
+      turned = mail;
+      mail = next;
+    }
+    while (turned != null) {
+      Mail next = turned.nextMail;
+      turned.nextMail = null;
+      isRunning = true;
+      try {
+        turned.deliver(this);
+      } catch (RuntimeException | Error defect) {
+        defects.accept(defect);
+      }
+      drain();
+      turned = next;
+    }
+    return true;
+  }
+
+  public Timers timers() {
+    return timers;
+  }
+
+  // --- The loop's thread: down and up ---
+
+  /** Accepts a front's request. */
+  public void enter(Bio bio) {
+    bio.isOpen = true;
+    bio.previousOpen = null;
+    bio.nextOpen = firstOpen;
+    if (firstOpen != null) {
+      firstOpen.previousOpen = bio;
+    }
+    firstOpen = bio;
+    open++;
+    if (isClosing) {
+      bio.flag().raise(CancelFlag.Reason.CLOSE);
+    }
+    submit(bio);
+  }
+
+  private void leave(Bio bio) {
+    if (bio.previousOpen != null) {
+      bio.previousOpen.nextOpen = bio.nextOpen;
+    } else {
+      firstOpen = bio.nextOpen;
+    }
+    if (bio.nextOpen != null) {
+      bio.nextOpen.previousOpen = bio.previousOpen;
+    }
+    bio.previousOpen = null;
+    bio.nextOpen = null;
+    bio.isOpen = false;
+    open--;
+  }
+
+  /** How many requests were accepted and have not ended. */
+  public int openRequests() {
+    return open;
+  }
+
+  /** Shows each request that was accepted and has not ended, the latest first. */
+  public void forEachOpen(Consumer<Bio> what) {
+    for (Bio bio = firstOpen; bio != null; ) {
+      Bio next = bio.nextOpen;
+      what.accept(bio);
+      bio = next;
+    }
+  }
+
+  void submit(Bio bio) {
+    bio.activate();
+    if (isRunning) {
+      if (lastDown == null) {
+        firstDown = bio;
+      } else {
+        lastDown.nextQueued = bio;
+      }
+      lastDown = bio;
+      return;
+    }
+    isRunning = true;
+    forward(bio);
+    drain();
+  }
+
+  void completed(Bio bio) {
+    bio.endOnce();
+    if (lastUp == null) {
+      firstUp = bio;
+    } else {
+      lastUp.nextQueued = bio;
+    }
+    lastUp = bio;
+    if (!isRunning) {
+      drain();
+    }
+  }
+
+  /** Runs until nothing is left to complete and nothing to send down. */
+  private void drain() {
+    isRunning = true;
+    for (; ; ) {
+      Bio bio = firstUp;
+      if (bio != null) {
+        firstUp = bio.nextQueued;
+        if (firstUp == null) {
+          lastUp = null;
+        }
+        bio.nextQueued = null;
+        finish(bio);
+        continue;
+      }
+      bio = firstDown;
+      if (bio == null) {
+        isRunning = false;
+        return;
+      }
+      firstDown = bio.nextQueued;
+      if (firstDown == null) {
+        lastDown = null;
+      }
+      bio.nextQueued = null;
+      forward(bio);
+    }
+  }
+
+  private void finish(Bio bio) {
+    if (bio.isOpen) {
+      leave(bio);
+    }
+    try {
+      bio.runEnd();
+    } catch (RuntimeException | Error defect) {
+      defects.accept(defect);
+    }
+  }
+
+  /** The checkpoint, and the way down through devices that only remap. */
+  private void forward(Bio bio) {
+    for (; ; ) {
+      if (bio.flag().isRaised()) {
+        bio.cancelClean();
+        return;
+      }
+      Device device = bio.device();
+      long offset = bio.offsetBytes();
+      long length = bio.lengthBytes();
+      // Negative numbers and overflows of the sum come out as a violation as well.
+      if (((offset | length) & (device.blockMask | Long.MIN_VALUE)) != 0
+          || offset > device.sizeBytes - length
+          || (bio.address() & device.memoryMask) != 0) {
+        refuse(bio, device);
+        return;
+      }
+      device.bios++;
+      device.bytes += length;
+      try {
+        if (device.map(bio) == Verdict.TAKEN) {
+          return;
+        }
+      } catch (RuntimeException | Error defect) {
+        defects.accept(defect);
+        if (bio.isActive() && bio.device() == device) {
+          String what = "the device " + device.kind() + " is defective: " + defect;
+          bio.fail(Errno.EIO, what, Extents.State.UNKNOWN);
+        }
+        return;
+      }
+    }
+  }
+
+  private static void refuse(Bio bio, Device device) {
+    Limits limits = device.limits();
+    String sentence =
+        String.format(
+            "%s of %d bytes at %d, memory at %#x, does not fit the device %s, which has %d bytes,"
+                + " blocks of %d and memory aligned to %d",
+            bio.op(),
+            bio.lengthBytes(),
+            bio.offsetBytes(),
+            bio.address(),
+            device.kind(),
+            limits.sizeBytes(),
+            limits.logicalBlockBytes(),
+            limits.memoryAlignmentBytes());
+    bio.fail(Errno.EINVAL, sentence, Extents.State.CLEAN);
+  }
+
+  // --- The loop's thread: the pool of clones ---
+
+  Bio takeFromPool() {
+    Bio bio = pool;
+    if (bio == null) {
+      return new Bio(this);
+    }
+    pool = bio.nextQueued;
+    bio.nextQueued = null;
+    pooled--;
+    return bio;
+  }
+
+  void putIntoPool(Bio bio) {
+    if (pooled < POOL_LARGEST) {
+      bio.nextQueued = pool;
+      pool = bio;
+      pooled++;
+    }
+  }
+
+  // --- Closing ---
+
+  /**
+   * Raises the flag of every request, for {@link CancelFlag.Reason#CLOSE}, waits until all have
+   * ended, closes the devices from the top down, and gives everything back. Requests that a device
+   * never answers keep their buffers, which nobody frees, and their loop, which closes itself when
+   * the last of them ends after all.
+   *
+   * @param graceNanos how long to wait; {@link Long#MAX_VALUE} for as long as it takes
+   * @return how many requests were still with a device when the time was over: 0 when it is closed
+   */
+  public int close(long graceNanos) {
+    if (!isThreaded || owner == null) {
+      return closeDriven(graceNanos);
+    }
+    if (isOnLoop()) {
+      throw new IllegalStateException("a loop is closed by another thread than its own");
+    }
+    execute(this::beginClosing);
+    boolean interrupted = false;
+    long deadline = System.nanoTime() + graceNanos;
+    try {
+      for (; ; ) {
+        long left = graceNanos == Long.MAX_VALUE ? Long.MAX_VALUE : deadline - System.nanoTime();
+        try {
+          return closed.await(left, TimeUnit.NANOSECONDS) ? 0 : Math.max(1, open);
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private int closeDriven(long graceNanos) {
+    if (closed.getCount() == 0) {
+      return 0;
+    }
+    if (owner != null && !isOnLoop()) {
+      throw new IllegalStateException(
+          "a driven loop is closed by the thread that drives it, " + owner.getName());
+    }
+    beginClosing();
+    long start = clock.nanos();
+    while (open > 0) {
+      long left = graceNanos - (clock.nanos() - start);
+      if (left <= 0) {
+        return open;
+      }
+      turn(left);
+    }
+    turn(0);
+    closeAll();
+    return 0;
+  }
+
+  private void beginClosing() {
+    isClosing = true;
+    forEachOpen(bio -> bio.flag().raise(CancelFlag.Reason.CLOSE));
+  }
+
+  private void closeAll() {
+    // What was sent before the mailbox closed is accepted, so it has to end before anything closes.
+    do {
+      while (emptyMailbox() || open > 0) {
+        turn(open > 0 ? Long.MAX_VALUE : 0);
+      }
+    } while (!mailbox.compareAndSet(null, mailboxClosed));
+    for (Device device : devices.reversed()) {
+      try {
+        device.close();
+      } catch (RuntimeException | Error defect) {
+        defects.accept(defect);
+      }
+    }
+    poller.close();
+    closed.countDown();
+  }
+
+  /** Sleeps on nothing but {@link #wake}: for stacks whose leaves need no poller of their own. */
+  private final class Parking implements Poller {
+    @Override
+    public int reap() {
+      return 0;
+    }
+
+    @Override
+    public void enter(long waitNanos) {
+      if (waitNanos <= 0) {
+        return;
+      }
+      // An interrupt is not for the loop, but would keep it from sleeping: it is put aside.
+      boolean interrupted = Thread.interrupted();
+      LockSupport.parkNanos(this, waitNanos);
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    @Override
+    public void wake() {
+      LockSupport.unpark(owner);
+    }
+
+    @Override
+    public void close() {}
+  }
+}
