@@ -5,4 +5,5 @@ module dev.belay {
   requires static transitive org.jspecify;
 
   exports dev.belay;
+  exports dev.belay.stack;
 }
