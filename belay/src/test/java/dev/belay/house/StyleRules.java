@@ -27,7 +27,7 @@ final class StyleRules extends TreeScanner<Void, Void> {
   /** Words that say nothing about what a thing is or does, with their usual endings. */
   private static final Pattern EMPTY_WORD =
       Pattern.compile(
-          "process(es|ed|ing|or|ors)?|handl(e|es|er|ers|ed|ing)|manag(e|es|er|ers|ed|ing)|tasks?"
+          "process(es|ed|ing)?|handl(e|es|er|ers|ed|ing)|manag(e|es|er|ers|ed|ing)|tasks?"
               + "|data|util(s|ity|ities)?|helpers?|impls?");
 
   /** Spelled in two parts, so that this file does not find itself. */

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(60)
-class RingFileTest {
+final class RingFileTest {
   private static final int BLOCK = 4096;
 
   @TempDir Path directory;

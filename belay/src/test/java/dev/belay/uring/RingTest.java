@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
-class RingTest {
+final class RingTest {
   @ParameterizedTest
   @ValueSource(ints = {Ring.DEFAULT_FLAGS, 0, Abi.SETUP_COOP_TASKRUN, Abi.SETUP_SINGLE_ISSUER})
   void nopsComeBackOnceEachWithTheirTokens(int flags) throws Exception {

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class UringSupportTest {
+final class UringSupportTest {
   @Test
   void itSaysWhetherRingsWorkAndWhy() throws Exception {
     UringSupport support = UringSupport.look();
