@@ -47,6 +47,7 @@ public final class Errno {
   public static final int ENOTEMPTY = 39;
   public static final int ELOOP = 40;
   public static final int EBADE = 52;
+  public static final int EBADR = 53;
   public static final int ENODATA = 61;
   public static final int ETIME = 62;
   public static final int ENOLINK = 67;
@@ -113,6 +114,7 @@ public final class Errno {
       39 ENOTEMPTY the directory is not empty
       40 ELOOP too many levels of symbolic links
       52 EBADE invalid exchange: reservation conflict
+      53 EBADR the request is bad (of a ring: the kernel lost completions for want of memory)
       61 ENODATA the medium has no readable data there
       62 ETIME the timer expired
       67 ENOLINK the link to the device is severed
