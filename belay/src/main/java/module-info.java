@@ -5,5 +5,6 @@ module dev.belay {
   requires static transitive org.jspecify;
 
   exports dev.belay;
+  exports dev.belay.leaf;
   exports dev.belay.stack;
 }
