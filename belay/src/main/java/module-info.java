@@ -5,6 +5,7 @@ module dev.belay {
   requires static transitive org.jspecify;
 
   exports dev.belay;
+  exports dev.belay.front;
   exports dev.belay.leaf;
   exports dev.belay.stack;
 }

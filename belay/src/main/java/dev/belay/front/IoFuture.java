@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.front;
+
+import dev.belay.Bio;
+import dev.belay.CancelFlag;
+import dev.belay.Device;
+import dev.belay.Errno;
+import dev.belay.Extents;
+import dev.belay.IoError;
+import dev.belay.Loop;
+import dev.belay.Op;
+import dev.belay.Outcome;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request of a {@link Volume}, on its way. It is done when the I/O is, and not before: {@link
+ * #cancel} only raises the request's flag, and so does {@link #orTimeout}. It ends normally with a
+ * DONE outcome, or exceptionally with a {@link CancelledException} or a {@link FailedException},
+ * which carry theirs.
+ *
+ * <p>Dependent stages that are not asynchronous run on the volume's loop, which does nothing else
+ * meanwhile: they must be short and must not block. Asynchronous ones run on virtual threads.
+ */
+public final class IoFuture extends CompletableFuture<Outcome> {
+  private static final Executor VIRTUAL = task -> Thread.startVirtualThread(task);
+
+  private final Bio bio;
+  private final CancelFlag flag;
+  private final Op op;
+  private final long offsetBytes;
+  private final List<MemorySegment> buffers;
+  private final @Nullable Bounce bounce;
+  private final boolean copiesOnLoop;
+  private @Nullable MemorySegment stand;
+  private volatile @Nullable Outcome outcome;
+
+  /**
+   * @param buffers the caller's buffers, one behind the other; none for operations without
+   * @param copiesOnLoop whether bytes that were read into bounce memory are copied to the buffers
+   *     before the future is done; otherwise by {@link #await}
+   */
+  IoFuture(
+      Loop loop,
+      Op op,
+      long offsetBytes,
+      List<MemorySegment> buffers,
+      @Nullable Bounce bounce,
+      CancelFlag flag,
+      boolean copiesOnLoop) {
+    this.op = op;
+    this.offsetBytes = offsetBytes;
+    this.buffers = buffers;
+    this.bounce = bounce;
+    this.flag = flag;
+    this.copiesOnLoop = copiesOnLoop;
+    bio = new Bio(loop, this::ended);
+  }
+
+  /** Prepares the request and sends it. On the caller's thread. */
+  void start(Device root, long lengthBytes, boolean fua) {
+    MemorySegment memory = MemorySegment.NULL;
+    if (op.hasBuffer() && lengthBytes > 0) {
+      int alignment = root.limits().memoryAlignmentBytes();
+      if (buffers.size() == 1 && Bounce.isDirect(buffers.get(0), alignment)) {
+        memory = buffers.get(0);
+      } else if (bounce != null) {
+        memory = bounce.take(lengthBytes);
+        stand = memory;
+        if (op == Op.WRITE) {
+          Bounce.gather(buffers, memory);
+        }
+      }
+    }
+    bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
+    bio.setFua(fua);
+    if (!bio.loop().send(bio)) {
+      end(failedClean(lengthBytes, Errno.EBADF, "the volume is closed"));
+    }
+  }
+
+  private void ended(Bio done) {
+    Outcome result = done.outcome();
+    if (stand != null && copiesOnLoop) {
+      result = unload(result);
+    }
+    end(result);
+  }
+
+  private Outcome unload(Outcome result) {
+    MemorySegment from = stand;
+    if (from == null || bounce == null) {
+      return result;
+    }
+    stand = null;
+    String wrong = op == Op.READ ? Bounce.scatter(from, buffers, result) : null;
+    bounce.give(from);
+    return wrong == null ? result : bufferFailed(result, wrong);
+  }
+
+  private void end(Outcome result) {
+    outcome = result;
+    switch (result.kind()) {
+      case DONE -> super.complete(result);
+      case CANCELLED -> super.completeExceptionally(new CancelledException(result));
+      case FAILED -> super.completeExceptionally(new FailedException(result));
+    }
+  }
+
+  /** The bytes were read, but could not be handed over. */
+  static Outcome bufferFailed(Outcome read, String sentence) {
+    return new Outcome(
+        Outcome.Kind.FAILED,
+        read.lengthBytes(),
+        Extents.whole(read.lengthBytes(), Extents.State.UNKNOWN),
+        read.reason(),
+        new IoError(Errno.EFAULT, sentence));
+  }
+
+  static Outcome failedClean(long lengthBytes, int errno, String sentence) {
+    return new Outcome(
+        Outcome.Kind.FAILED,
+        lengthBytes,
+        Extents.whole(lengthBytes, Extents.State.CLEAN),
+        null,
+        new IoError(errno, sentence));
+  }
+
+  /**
+   * Waits, without pinning a virtual thread's carrier. An interrupt raises the flag, and the wait
+   * goes on; the interrupt status is set again on return.
+   */
+  Outcome await(@Nullable Duration patience) throws IOException {
+    boolean interrupted = false;
+    long impatientAtNanos = Long.MAX_VALUE;
+    try {
+      while (!isDone()) {
+        long waitNanos = Long.MAX_VALUE;
+        if (patience != null) {
+          long now = System.nanoTime();
+          if (impatientAtNanos == Long.MAX_VALUE && flag.isRaised()) {
+            impatientAtNanos = now + patience.toNanos();
+          }
+          waitNanos =
+              impatientAtNanos == Long.MAX_VALUE
+                  ? untilRaisedNanos(now, patience)
+                  : impatientAtNanos - now;
+          if (waitNanos <= 0) {
+            throw abandoned(patience);
+          }
+        }
+        try {
+          join(waitNanos);
+        } catch (InterruptedException e) {
+          interrupted = true;
+          flag.raise(CancelFlag.Reason.INTERRUPT);
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    Outcome result = outcome();
+    return stand == null ? result : unload(result);
+  }
+
+  /**
+   * How long to sleep before the flag is looked at again: it may go up without waking the waiter.
+   */
+  private long untilRaisedNanos(long nowNanos, Duration patience) {
+    long deadline = flag.deadlineNanos();
+    long look = Math.clamp(patience.toNanos() / 4, 1_000_000L, 100_000_000L);
+    return deadline == Long.MAX_VALUE ? look : Math.min(look, Math.max(1, deadline - nowNanos));
+  }
+
+  private AbandonedException abandoned(Duration patience) {
+    return new AbandonedException(
+        String.format(
+            "%s of %d bytes at %d was not answered by its device within %s of being asked to stop;"
+                + " the request and its native memory stay with the volume until it is",
+            op, bio.lengthBytes(), offsetBytes, patience),
+        this);
+  }
+
+  private void join(long waitNanos) throws InterruptedException {
+    try {
+      get(waitNanos, TimeUnit.NANOSECONDS);
+    } catch (java.util.concurrent.TimeoutException e) {
+      // The caller of this looks at the clock and the flag again.
+    } catch (java.util.concurrent.ExecutionException e) {
+      // The outcome says it.
+    }
+  }
+
+  /** The request's flag: raise it to ask the request to stop. */
+  public CancelFlag flag() {
+    return flag;
+  }
+
+  /**
+   * How the request ended, however it ended.
+   *
+   * @throws IllegalStateException while it has not
+   */
+  public Outcome outcome() {
+    Outcome result = outcome;
+    if (result == null) {
+      throw new IllegalStateException("the request is still on its way");
+    }
+    return result;
+  }
+
+  /**
+   * Raises the request's flag; nothing else. The future is done when the I/O is.
+   *
+   * @return false if it was done already
+   */
+  @Override
+  public boolean cancel(boolean mayInterruptIfRunning) {
+    if (isDone()) {
+      return false;
+    }
+    flag.raise(CancelFlag.Reason.EXPLICIT);
+    return true;
+  }
+
+  /** Whether the request was stopped by its flag. */
+  @Override
+  public boolean isCancelled() {
+    Outcome result = outcome;
+    return result != null && result.kind() == Outcome.Kind.CANCELLED;
+  }
+
+  /** Raises the flag when the time is over; the future is done when the I/O is. */
+  @Override
+  public IoFuture orTimeout(long timeout, TimeUnit unit) {
+    CompletableFuture.delayedExecutor(timeout, unit, Runnable::run)
+        .execute(() -> flag.raise(CancelFlag.Reason.DEADLINE));
+    return this;
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public boolean complete(Outcome value) {
+    throw onlyTheIo();
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public boolean completeExceptionally(Throwable ex) {
+    throw onlyTheIo();
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public IoFuture completeAsync(Supplier<? extends Outcome> supplier, Executor executor) {
+    throw onlyTheIo();
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public IoFuture completeOnTimeout(Outcome value, long timeout, TimeUnit unit) {
+    throw onlyTheIo();
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public void obtrudeValue(Outcome value) {
+    throw onlyTheIo();
+  }
+
+  /** Not to be had: only the I/O completes its future. */
+  @Override
+  public void obtrudeException(Throwable ex) {
+    throw onlyTheIo();
+  }
+
+  private static UnsupportedOperationException onlyTheIo() {
+    return new UnsupportedOperationException(
+        "an IoFuture is completed by its I/O alone; cancel() asks that to stop");
+  }
+
+  @Override
+  public <U> CompletableFuture<U> newIncompleteFuture() {
+    return new CompletableFuture<>();
+  }
+
+  @Override
+  public Executor defaultExecutor() {
+    return VIRTUAL;
+  }
+}

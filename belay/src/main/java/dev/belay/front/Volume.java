@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.front;
+
+import dev.belay.Device;
+import dev.belay.Limits;
+import dev.belay.Loop;
+import dev.belay.Op;
+import dev.belay.Outcome;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An open stack, for any number of threads, platform and virtual.
+ *
+ * <p>Blocking calls park their thread and never pin a carrier. An interrupt raises the flag of the
+ * one request that the thread waits for, leaves the volume open, and stays set. Asynchronous calls
+ * give an {@link IoFuture}. Every call may have a flag and a deadline of its own, see {@link
+ * IoOptions}, or takes the flag of the {@link CancelScope} around it.
+ *
+ * <p>Offsets and lengths are multiples of the stack's block, {@link Limits#logicalBlockBytes}; put
+ * {@code align(…)} on top of a stack to be free of that. Buffers may be anything: those which a
+ * device cannot be given (on the heap, of an arena that can be closed, not aligned) are copied.
+ * Until a call returns or its future is done, the buffer belongs to the stack.
+ */
+public final class Volume implements AutoCloseable {
+  private final Loop loop;
+  private final Device root;
+  private final Bounce bounce;
+
+  private Volume(Loop loop, Device root) {
+    this.loop = loop;
+    this.root = root;
+    bounce = new Bounce(root.limits().memoryAlignmentBytes());
+  }
+
+  /** Starts a threaded loop whose devices are made, and opens the topmost of them as a volume. */
+  public static Volume start(Loop loop, Device root) {
+    if (!loop.isThreaded()) {
+      throw new IllegalArgumentException("a driven loop is for one thread; see AioContext");
+    }
+    loop.start();
+    return new Volume(loop, root);
+  }
+
+  /** How large it is, in bytes. */
+  public long sizeBytes() {
+    return root.limits().sizeBytes();
+  }
+
+  /** What it takes. */
+  public Limits limits() {
+    return root.limits();
+  }
+
+  /** The topmost device. */
+  public Device root() {
+    return root;
+  }
+
+  /** The loop, for switching devices while they run. */
+  public Loop loop() {
+    return loop;
+  }
+
+  // --- Blocking ---
+
+  /** Fills {@code buffer} from {@code offsetBytes} on. */
+  public void read(long offsetBytes, MemorySegment buffer) throws IOException {
+    read(offsetBytes, List.of(buffer), IoOptions.NONE);
+  }
+
+  /** Fills {@code buffer} from {@code offsetBytes} on. */
+  public void read(long offsetBytes, byte[] buffer) throws IOException {
+    read(offsetBytes, List.of(MemorySegment.ofArray(buffer)), IoOptions.NONE);
+  }
+
+  /**
+   * Fills the buffers, one behind the other.
+   *
+   * @throws CancelledException if its flag, or an interrupt, stopped it
+   * @throws FailedException if a device failed it
+   * @throws AbandonedException if the options have a patience, and it was over
+   */
+  public Outcome read(long offsetBytes, List<MemorySegment> buffers, IoOptions options)
+      throws IOException {
+    return run(Op.READ, offsetBytes, lengthOf(buffers), buffers, options);
+  }
+
+  /** Writes all of {@code buffer} from {@code offsetBytes} on. */
+  public void write(long offsetBytes, MemorySegment buffer) throws IOException {
+    write(offsetBytes, List.of(buffer), IoOptions.NONE);
+  }
+
+  /** Writes all of {@code buffer} from {@code offsetBytes} on. */
+  public void write(long offsetBytes, byte[] buffer) throws IOException {
+    write(offsetBytes, List.of(MemorySegment.ofArray(buffer)), IoOptions.NONE);
+  }
+
+  /** Writes the buffers, one behind the other; throws as {@link #read} does. */
+  public Outcome write(long offsetBytes, List<MemorySegment> buffers, IoOptions options)
+      throws IOException {
+    return run(Op.WRITE, offsetBytes, lengthOf(buffers), buffers, options);
+  }
+
+  /** Makes durable every write that has returned. */
+  public void flush() throws IOException {
+    flush(IoOptions.NONE);
+  }
+
+  /** Makes durable every write that has returned; throws as {@link #read} does. */
+  public Outcome flush(IoOptions options) throws IOException {
+    return run(Op.FLUSH, 0, 0, List.of(), options);
+  }
+
+  /** Gives up the content of a range; throws as {@link #read} does. */
+  public Outcome discard(long offsetBytes, long lengthBytes, IoOptions options) throws IOException {
+    return run(Op.DISCARD, offsetBytes, lengthBytes, List.of(), options);
+  }
+
+  /** Makes a range read as zeroes; throws as {@link #read} does. */
+  public Outcome writeZeroes(long offsetBytes, long lengthBytes, IoOptions options)
+      throws IOException {
+    return run(Op.WRITE_ZEROES, offsetBytes, lengthBytes, List.of(), options);
+  }
+
+  private Outcome run(
+      Op op, long offsetBytes, long lengthBytes, List<MemorySegment> buffers, IoOptions options)
+      throws IOException {
+    if (loop.isOnLoop()) {
+      throw new IllegalStateException(
+          "a blocking call on the volume's own loop would wait for itself; use an Async method");
+    }
+    IoFuture future = begin(op, offsetBytes, lengthBytes, buffers, options, false);
+    Outcome outcome = future.await(options.patience());
+    return switch (outcome.kind()) {
+      case DONE -> outcome;
+      case CANCELLED -> throw new CancelledException(outcome);
+      case FAILED -> throw new FailedException(outcome);
+    };
+  }
+
+  // --- Asynchronous ---
+
+  /** Fills {@code buffer} from {@code offsetBytes} on. */
+  public IoFuture readAsync(long offsetBytes, MemorySegment buffer) {
+    return readAsync(offsetBytes, List.of(buffer), IoOptions.NONE);
+  }
+
+  /** Fills the buffers, one behind the other. */
+  public IoFuture readAsync(long offsetBytes, List<MemorySegment> buffers, IoOptions options) {
+    return begin(Op.READ, offsetBytes, lengthOf(buffers), buffers, options, true);
+  }
+
+  /** Writes all of {@code buffer} from {@code offsetBytes} on. */
+  public IoFuture writeAsync(long offsetBytes, MemorySegment buffer) {
+    return writeAsync(offsetBytes, List.of(buffer), IoOptions.NONE);
+  }
+
+  /** Writes the buffers, one behind the other. */
+  public IoFuture writeAsync(long offsetBytes, List<MemorySegment> buffers, IoOptions options) {
+    return begin(Op.WRITE, offsetBytes, lengthOf(buffers), buffers, options, true);
+  }
+
+  /** Makes durable every write that has completed before. */
+  public IoFuture flushAsync(IoOptions options) {
+    return begin(Op.FLUSH, 0, 0, List.of(), options, true);
+  }
+
+  /** Gives up the content of a range. */
+  public IoFuture discardAsync(long offsetBytes, long lengthBytes, IoOptions options) {
+    return begin(Op.DISCARD, offsetBytes, lengthBytes, List.of(), options, true);
+  }
+
+  /** Makes a range read as zeroes. */
+  public IoFuture writeZeroesAsync(long offsetBytes, long lengthBytes, IoOptions options) {
+    return begin(Op.WRITE_ZEROES, offsetBytes, lengthBytes, List.of(), options, true);
+  }
+
+  private IoFuture begin(
+      Op op,
+      long offsetBytes,
+      long lengthBytes,
+      List<MemorySegment> buffers,
+      IoOptions options,
+      boolean copiesOnLoop) {
+    requireFit(op, offsetBytes, lengthBytes);
+    for (MemorySegment buffer : buffers) {
+      if (op == Op.READ && buffer.isReadOnly()) {
+        throw new IllegalArgumentException("a read needs buffers that can be written to");
+      }
+    }
+    IoFuture future =
+        new IoFuture(loop, op, offsetBytes, buffers, bounce, options.newFlag(), copiesOnLoop);
+    future.start(root, lengthBytes, options.fua());
+    return future;
+  }
+
+  private void requireFit(Op op, long offsetBytes, long lengthBytes) {
+    Limits limits = root.limits();
+    int block = limits.logicalBlockBytes();
+    if (offsetBytes < 0 || lengthBytes < 0 || offsetBytes > limits.sizeBytes() - lengthBytes) {
+      throw new IndexOutOfBoundsException(
+          String.format(
+              "%s of %d bytes at %d is outside the volume, which has %d bytes",
+              op, lengthBytes, offsetBytes, limits.sizeBytes()));
+    }
+    if (((offsetBytes | lengthBytes) & (block - 1)) != 0) {
+      throw new IllegalArgumentException(
+          String.format(
+              "%s of %d bytes at %d: this stack takes multiples of %d bytes only; open it as"
+                  + " align(…) to read and write anything",
+              op, lengthBytes, offsetBytes, block));
+    }
+  }
+
+  private static long lengthOf(List<MemorySegment> buffers) {
+    long sum = 0;
+    for (MemorySegment buffer : buffers) {
+      sum += buffer.byteSize();
+    }
+    return sum;
+  }
+
+  // --- Closing ---
+
+  /** Asks every request to stop, waits until all have ended, and closes the devices. */
+  @Override
+  public void close() {
+    close(null);
+  }
+
+  /**
+   * The same, but waits no longer than {@code grace} for devices that do not answer.
+   *
+   * @return how many requests are still with a device: 0 when the volume is closed; else their
+   *     memory stays with the stack, and it closes by itself when the last of them is answered
+   */
+  public int close(@Nullable Duration grace) {
+    return loop.close(grace == null ? Long.MAX_VALUE : grace.toNanos());
+  }
+
+  @Override
+  public String toString() {
+    return "Volume[" + root + ", " + sizeBytes() + " bytes]";
+  }
+}
