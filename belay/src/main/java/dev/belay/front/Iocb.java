@@ -141,6 +141,7 @@ public final class Iocb {
   }
 
   /** Fills the bio. On the submitter's thread. */
+  @SuppressWarnings("MemorySegmentReferenceEquality") // the same object need not be asked again
   void load() {
     if (above != null) {
       flag = above.child();
