@@ -8,4 +8,5 @@ module dev.belay {
   exports dev.belay.front;
   exports dev.belay.leaf;
   exports dev.belay.stack;
+  exports dev.belay.target;
 }
