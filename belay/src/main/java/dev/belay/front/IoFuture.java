@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * meanwhile: they must be short and must not block. Asynchronous ones run on virtual threads.
  */
 public final class IoFuture extends CompletableFuture<Outcome> {
-  private static final Executor VIRTUAL = task -> Thread.startVirtualThread(task);
+  private static final Executor VIRTUAL = Thread::startVirtualThread;
 
   private final Bio bio;
   private final CancelFlag flag;
