@@ -4,6 +4,8 @@ package dev.belay.front;
 import dev.belay.CancelFlag;
 import dev.belay.Device;
 import dev.belay.Loop;
+import dev.belay.stack.Stack;
+import dev.belay.stack.StackException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -41,15 +43,26 @@ public final class AioContext implements AutoCloseable {
   private boolean isClosed;
 
   private AioContext(Loop loop, Device root, int capacity, boolean ownsLoop) {
-    if (capacity < 1) {
-      throw new IllegalArgumentException("a context holds at least 1 request, not " + capacity);
-    }
+    requireCapacity(capacity);
     this.loop = loop;
     this.root = root;
     this.capacity = capacity;
     this.ownsLoop = ownsLoop;
     isShared = loop.isThreaded();
     bounce = new Bounce(root.limits().memoryAlignmentBytes());
+  }
+
+  /**
+   * Opens the stack that an expression describes, driven by the calling thread, which must be a
+   * platform thread and is the one that uses the context.
+   *
+   * @throws StackException if the text is wrong or a device cannot be opened: where, what, and what
+   *     would be right. Nothing is left open then
+   */
+  public static AioContext open(String expression, int capacity) {
+    requireCapacity(capacity);
+    Loop loop = Loop.driven();
+    return driving(loop, Stack.build(loop, expression), capacity);
   }
 
   /** A context over a driven loop, which it closes with itself. On the thread that drives it. */
@@ -63,6 +76,12 @@ public final class AioContext implements AutoCloseable {
   /** A context over an open volume, for any number of threads; the volume outlives it. */
   public static AioContext over(Volume volume, int capacity) {
     return new AioContext(volume.loop(), volume.root(), capacity, false);
+  }
+
+  private static void requireCapacity(int capacity) {
+    if (capacity < 1) {
+      throw new IllegalArgumentException("a context holds at least 1 request, not " + capacity);
+    }
   }
 
   /** A control block for this context. */

@@ -6,6 +6,8 @@ import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
+import dev.belay.stack.Stack;
+import dev.belay.stack.StackException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
@@ -34,6 +36,18 @@ public final class Volume implements AutoCloseable {
     this.loop = loop;
     this.root = root;
     bounce = new Bounce(root.limits().memoryAlignmentBytes());
+  }
+
+  /**
+   * Opens the stack that an expression describes, such as {@code stripe(a.img, b.img, chunk=64k)},
+   * on a loop and thread of its own.
+   *
+   * @throws StackException if the text is wrong or a device cannot be opened: where, what, and what
+   *     would be right. Nothing is left open then
+   */
+  public static Volume open(String expression) {
+    Loop loop = Loop.threaded(expression.length() <= 40 ? expression : expression.substring(0, 40));
+    return start(loop, Stack.build(loop, expression));
   }
 
   /** Starts a threaded loop whose devices are made, and opens the topmost of them as a volume. */
