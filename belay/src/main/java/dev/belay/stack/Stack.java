@@ -8,7 +8,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -79,7 +78,7 @@ public final class Stack {
   }
 
   private static Device open(Loop loop, Expression expression) {
-    Map<Expression, Device> open = new IdentityHashMap<>();
+    IdentityHashMap<Expression, Device> open = new IdentityHashMap<>();
     for (Expression part : lowersFirst(expression)) {
       DeviceCall call =
           switch (part) {

@@ -5,7 +5,6 @@ import com.sun.source.tree.MemberSelectTree;
 import com.sun.source.tree.PackageTree;
 import com.sun.source.util.TreeScanner;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -28,7 +27,7 @@ final class ImportRules {
           "nbd", Set.of(""),
           "leaf", Set.of("", "uring", "md", "nbd"),
           "target", Set.of("", "uring", "md", "nbd", "leaf"),
-          "stack", Set.of("", "uring", "md", "nbd", "leaf", "target", "front"),
+          "stack", Set.of("", "uring", "md", "nbd", "leaf", "target"),
           "front", Set.of("", "uring", "md", "nbd", "leaf", "target", "stack"));
 
   /** Programs above the library: free. */
@@ -41,7 +40,6 @@ final class ImportRules {
   /** A sentence for every use against the rules, and for every package that the rules leave out. */
   static List<String> findings(List<Source> sources) {
     List<String> findings = new ArrayList<>();
-    Map<String, Set<String>> used = new HashMap<>();
     for (Source source : sources) {
       String from = roomOf(source.packageName());
       if (source.simpleName().equals("module-info") || from == null || TOP.contains(from)) {
@@ -54,17 +52,12 @@ final class ImportRules {
         continue;
       }
       for (String to : uses(source)) {
-        used.computeIfAbsent(from, f -> new TreeSet<>()).add(to);
         if (!to.equals(from) && !allowed.contains(to)) {
           findings.add(
               "%s: %s must not use %s: uses run downward only."
                   .formatted(source.path(), name(from), name(to)));
         }
       }
-    }
-    if (used.getOrDefault("stack", Set.of()).contains("front")
-        && used.getOrDefault("front", Set.of()).contains("stack")) {
-      findings.add("dev.belay.stack and dev.belay.front use each other: only one of them may.");
     }
     return findings;
   }
