@@ -24,10 +24,14 @@ public final class Bio extends Mail {
   private static final int ACTIVE = 1;
   private static final int COMPLETED = 2;
   private static final int POOLED = 3;
+  private static final String[] LIFE_NAMES = {
+    "not in the stack", "in the stack already", "completed already", "back in the pool"
+  };
 
   private static final byte DONE = 0;
   private static final byte CANCELLED = 1;
   private static final byte FAILED = 2;
+  private static final Outcome.Kind[] KINDS = Outcome.Kind.values();
 
   private final Loop loop;
 
@@ -59,6 +63,7 @@ public final class Bio extends Mail {
   private int pending;
   private @Nullable Cutter cutter;
   private long cutBytes;
+  private int window;
 
   /** A word for the device that holds the bio now. */
   private long note;
@@ -189,7 +194,10 @@ public final class Bio extends Mail {
     return loop;
   }
 
-  /** A word that belongs to the device that holds the bio, or to the owner of a clone. */
+  /**
+   * A word that belongs to the device that holds the bio. Who submits a bio finds something else
+   * there when it ends.
+   */
   public long note() {
     return note;
   }
@@ -325,6 +333,13 @@ public final class Bio extends Mail {
     endChain();
   }
 
+  /** Sends one clone into {@code lower}, and waits for it: remap for a bio that was held back. */
+  public void passOn(Device lower, long offsetBytes) {
+    beginChain();
+    chain().remap(lower, offsetBytes).submit();
+    endChain();
+  }
+
   private static final BioEnd CHAIN =
       child -> {
         Bio waiting = child.parent();
@@ -347,7 +362,13 @@ public final class Bio extends Mail {
    * rest is never cut and stays clean.
    */
   public void split(Cutter cutter) {
+    split(cutter, SPLIT_WINDOW);
+  }
+
+  /** The same with another window, of at least 1 piece under way at a time. */
+  public void split(Cutter cutter, int window) {
     this.cutter = cutter;
+    this.window = window;
     cutBytes = 0;
     pending = 0;
     cutOn();
@@ -356,7 +377,7 @@ public final class Bio extends Mail {
   private void cutOn() {
     Cutter how = Objects.requireNonNull(cutter);
     pending++; // so that no piece that ends at once completes this bio while it is being cut
-    while (cutBytes < lengthBytes && pending <= SPLIT_WINDOW) {
+    while (cutBytes < lengthBytes && pending <= window) {
       if (status != DONE || flag.isRaised()) {
         openLog().add(cutBytes, lengthBytes, State.CLEAN);
         if (status == DONE) {
@@ -524,13 +545,7 @@ public final class Bio extends Mail {
 
   /** The result as an object that outlives the bio. */
   public Outcome outcome() {
-    Outcome.Kind kind =
-        switch (status) {
-          case DONE -> Outcome.Kind.DONE;
-          case CANCELLED -> Outcome.Kind.CANCELLED;
-          default -> Outcome.Kind.FAILED;
-        };
-    return new Outcome(kind, lengthBytes, extents(), flag.reason(), error);
+    return new Outcome(KINDS[status], lengthBytes, extents(), flag.reason(), error);
   }
 
   // --- The loop's side ---
@@ -569,12 +584,7 @@ public final class Bio extends Mail {
   }
 
   private String lifeName() {
-    return switch (life) {
-      case IDLE -> "not in the stack";
-      case ACTIVE -> "in the stack already";
-      case COMPLETED -> "completed already";
-      default -> "back in the pool";
-    };
+    return LIFE_NAMES[life];
   }
 
   @Override

@@ -95,15 +95,10 @@ final class LoopTest {
       for (int i = 0; i < count; i++) {
         Bio bio = parked.letGo();
         if (bio != null) {
-          bio.newClone(LoopTest::pass).remap(lower, bio.offsetBytes()).submit();
+          bio.passOn(lower, bio.offsetBytes());
         }
       }
     }
-  }
-
-  private static void pass(Bio clone) {
-    clone.parent().join(clone);
-    clone.parent().complete();
   }
 
   private Bio request(Device top, long lengthBytes, CancelFlag flag) {
@@ -162,6 +157,50 @@ final class LoopTest {
     assertThat(outcome.extents().list())
         .containsExactly(
             new Extents.Extent(0, 5, State.DONE), new Extents.Extent(5, 995, State.CLEAN));
+  }
+
+  @Test
+  void aSplitKeepsToItsWindow() {
+    Sink sink = new Sink(loop);
+    Holder holder = new Holder(loop, sink);
+    Device narrow =
+        new Device(loop, "narrow", LIMITS, List.of(holder)) {
+          @Override
+          public Verdict map(Bio bio) {
+            bio.split(
+                piece -> {
+                  piece.remap(holder, piece.offsetBytes());
+                  return 1;
+                },
+                2);
+            return Verdict.TAKEN;
+          }
+        };
+    loop.enter(request(narrow, 10, new CancelFlag()));
+    for (int i = 0; i < 9; i++) {
+      assertThat(holder.parked.size()).isEqualTo(2);
+      holder.letGo(1);
+    }
+    holder.letGo(1);
+    assertThat(ended).containsExactly(Outcome.done(10));
+  }
+
+  @Test
+  void aBioIsTakenOutOfTheMiddleOfAParkedQueueWithoutALookAtItsFlag() {
+    Sink sink = new Sink(loop);
+    Holder holder = new Holder(loop, sink);
+    CancelFlag flag = new CancelFlag();
+    List<Bio> bios = List.of(request(holder, 1, flag), request(holder, 2, flag));
+    bios.forEach(loop::enter);
+    flag.raise();
+    holder.parked.take(bios.get(1));
+    assertThat(holder.parked.size()).isEqualTo(1);
+    assertThat(ended).isEmpty();
+    bios.get(1).passOn(sink, 0);
+    assertThat(ended).hasSize(1).allMatch(o -> o.cleanBytes() == 2);
+    loop.turn(0);
+    assertThat(ended).hasSize(2);
+    assertThat(sink.taken).isZero();
   }
 
   @Test
