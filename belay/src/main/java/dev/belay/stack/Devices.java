@@ -3,11 +3,19 @@ package dev.belay.stack;
 
 import dev.belay.Device;
 import dev.belay.Loop;
+import dev.belay.Op;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
+import dev.belay.target.Concat;
+import dev.belay.target.Delay;
+import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Stripe;
+import dev.belay.target.Throttle;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Every device there is, by its name: a line in the list, and below it what reads its options. */
@@ -20,7 +28,13 @@ final class Devices {
           List.of(
               Form.leaf("null", Devices::openNull, "size", "block"),
               Form.leaf("memory", Devices::openMemory, "size", "block"),
-              Form.onOne("linear", Devices::openLinear, "offset", "size")));
+              Form.onOne("linear", Devices::openLinear, "offset", "size"),
+              Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
+              Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
+              Form.onOne("delay", Devices::openDelay, "read", "write", "flush"),
+              Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst"),
+              Form.onOne(
+                  "fault", Devices::openFault, "effect", "rate", "range", "op", "delay", "seed")));
 
   private Devices() {}
 
@@ -45,6 +59,65 @@ final class Devices {
     long offset = call.sizeBytes("offset", 0);
     long rest = Math.max(0, lower.limits().sizeBytes() - offset);
     return new Linear(loop, lower, offset, call.sizeBytes("size", rest));
+  }
+
+  private static Device openStripe(Loop loop, DeviceCall call, List<Device> lowers) {
+    return new Stripe(loop, lowers, call.sizeBytes("chunk", 64 << 10));
+  }
+
+  private static Device openDelay(Loop loop, DeviceCall call, List<Device> lowers) {
+    return new Delay(
+        loop,
+        lowers.getFirst(),
+        call.durationNanos("read", 0),
+        call.durationNanos("write", 0),
+        call.durationNanos("flush", 0));
+  }
+
+  private static Device openThrottle(Loop loop, DeviceCall call, List<Device> lowers) {
+    return new Throttle(
+        loop,
+        lowers.getFirst(),
+        call.ratePerSecond("iops", 0),
+        call.bytesPerSecond("bandwidth", 0),
+        call.durationNanos("burst", 100_000_000));
+  }
+
+  private static Device openFault(Loop loop, DeviceCall call, List<Device> lowers) {
+    String none = "none";
+    String effect = call.word("effect", none, none, "error", "lost", "hang", "stuck", "slow");
+    String op = call.word("op", "any", "any", "read", "write", "flush", "discard", "zeroes");
+    double rate = call.fraction("rate", 1);
+    long delayNanos = call.durationNanos("delay", 0);
+    List<ByteRange> ranges = call.ranges("range");
+    long seed = call.count("seed", 1, 0, Long.MAX_VALUE);
+    if (effect.equals(none) && call.options().stream().anyMatch(o -> !o.key().equals("seed"))) {
+      throw call.optionError("effect", "a fault needs an effect: write effect=error, for instance");
+    }
+    if (call.option("delay") != null && !effect.equals("slow")) {
+      throw call.optionError("delay", "only effect=slow has a delay: leave it out");
+    }
+    List<Fault.Rule> rules = new ArrayList<>();
+    if (!effect.equals(none)) {
+      Fault.Rule rule =
+          Fault.Rule.of(Fault.Effect.valueOf(effect.toUpperCase(Locale.ROOT)))
+              .withRate(rate)
+              .withDelay(delayNanos);
+      if (!op.equals("any")) {
+        rule = rule.on(op.equals("zeroes") ? Op.WRITE_ZEROES : opNamed(op));
+      }
+      for (ByteRange range : ranges) {
+        rules.add(rule.within(range.startBytes(), range.endBytes() - range.startBytes()));
+      }
+      if (ranges.isEmpty()) {
+        rules.add(rule);
+      }
+    }
+    return new Fault(loop, lowers.getFirst(), rules, seed);
+  }
+
+  private static Op opNamed(String word) {
+    return Op.valueOf(word.toUpperCase(Locale.ROOT));
   }
 
   private static int blockBytes(DeviceCall call, int absentBytes) {

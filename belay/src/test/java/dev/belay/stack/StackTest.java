@@ -9,7 +9,9 @@ import dev.belay.Device;
 import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.front.AioContext;
+import dev.belay.front.FailedException;
 import dev.belay.front.IoEvent;
+import dev.belay.front.IoOptions;
 import dev.belay.front.Volume;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -49,6 +51,54 @@ final class StackTest {
     assertThat(linear.lowers()).singleElement().extracting(Device::kind).isEqualTo("memory");
     loop.close(0);
     assertThat(limits("linear(memory(size=1M), offset=4k)").sizeBytes()).isEqualTo(1044480);
+  }
+
+  @Test
+  void concatAndStripeStandOnMany() {
+    assertThat(limits("concat(null(size=1M), null(size=2M))").sizeBytes()).isEqualTo(3 << 20);
+    assertThat(limits("stripe(null(size=1M), null(size=2M))").sizeBytes()).isEqualTo(2 << 20);
+    assertThat(limits("stripe(null(size=96k), null(size=96k), chunk=96k)").sizeBytes())
+        .isEqualTo(196608);
+    at("stripe(null(), null(), chunk=100)", 1, "chunk");
+    at("concat()", 8, "one device");
+  }
+
+  @Test
+  void delayHoldsBackWhatItIsTold() {
+    String status = status("delay(memory(size=1M), read=20ms, write=3ms, flush=7ms)");
+    assertThat(status).contains("20000000 ns", " 3000000 ns", " 7000000 ns");
+    at("delay(null(), read=2)", 20, "read");
+  }
+
+  @Test
+  void throttleHoldsBackWhatItIsTold() {
+    assertThat(status("throttle(null(), bandwidth=10M, burst=10ms)")).contains("10485760 bytes");
+    assertThat(status("throttle(null(), iops=100)")).contains("100.0 operations a second");
+    at("throttle(null())", 1, "rate");
+    at("throttle(null(), iops=0)", 23, "iops");
+    at("throttle(null(), iops=5, burst=0)", 1, "saves up");
+  }
+
+  @Test
+  void faultHitsWhatItIsTold() throws Exception {
+    String text = "fault(memory(size=1M), effect=error, op=write, range=4k+4k;64k-)";
+    try (Volume volume = Volume.open(text)) {
+      byte[] block = new byte[4096];
+      volume.write(0, block);
+      volume.read(4096, block);
+      assertThatThrownBy(() -> volume.write(4096, block)).isInstanceOf(FailedException.class);
+      assertThatThrownBy(() -> volume.write(1 << 19, block)).isInstanceOf(FailedException.class);
+    }
+    try (Volume volume = Volume.open("fault(null(), effect=error, op=zeroes)")) {
+      volume.write(0, new byte[512]);
+      assertThatThrownBy(() -> volume.writeZeroes(0, 512, IoOptions.NONE))
+          .isInstanceOf(FailedException.class);
+    }
+    assertThat(limits("fault(null())")).isEqualTo(limits("null()"));
+    at("fault(null(), rate=1%)", 1, "effect");
+    at("fault(null(), effect=error, delay=1ms)", 35, "slow");
+    at("fault(null(), effect=eror)", 22, "error");
+    at("fault(null(), effect=error, rate=2)", 34, "rate");
   }
 
   @Test
@@ -120,6 +170,15 @@ final class StackTest {
     Loop loop = Loop.driven();
     try {
       return Stack.build(loop, text).limits();
+    } finally {
+      loop.close(0);
+    }
+  }
+
+  private static String status(String text) {
+    Loop loop = Loop.driven();
+    try {
+      return Stack.build(loop, text).status();
     } finally {
       loop.close(0);
     }
