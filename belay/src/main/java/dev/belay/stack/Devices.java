@@ -4,14 +4,17 @@ package dev.belay.stack;
 import dev.belay.Device;
 import dev.belay.Loop;
 import dev.belay.Op;
+import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
+import dev.belay.leaf.ThreadFile;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,10 +25,15 @@ import java.util.Map;
 final class Devices {
   private static final long BLOCK_LARGEST_BYTES = 1 << 20;
 
+  private static final String[] FILE_OPTIONS = {
+    "size", "direct", "block", "read-only", "engine", "depth", "threads"
+  };
+
   /** In the order in which they are shown. */
   static final Map<String, Form> FORMS =
       byName(
           List.of(
+              Form.onPath("file", Devices::openFile, FILE_OPTIONS),
               Form.leaf("null", Devices::openNull, "size", "block"),
               Form.leaf("memory", Devices::openMemory, "size", "block"),
               Form.onOne("linear", Devices::openLinear, "offset", "size"),
@@ -44,6 +52,25 @@ final class Devices {
       map.put(form.name(), form);
     }
     return map;
+  }
+
+  private static Device openFile(Loop loop, DeviceCall call, List<Device> none) throws IOException {
+    FileOptions options = FileOptions.of(((BarePath) call.args().getFirst()).path());
+    if (call.option("size") != null) {
+      options = options.withSize(call.sizeBytes("size"));
+    }
+    if (call.option("block") != null) {
+      options = options.withBlock(blockBytes(call, 512));
+    }
+    String direct = call.word("direct", "auto", "auto", "on", "off");
+    options =
+        options
+            .withDirect(FileOptions.Direct.valueOf(direct.toUpperCase(Locale.ROOT)))
+            .withReadOnly(call.onOff("read-only", false));
+    int depth = (int) call.count("depth", 32, 1, 65536);
+    int threads = (int) call.count("threads", 16, 1, 4096);
+    call.word("engine", "auto", "auto", "threads");
+    return ThreadFile.open(loop, options, depth, threads);
   }
 
   private static Device openNull(Loop loop, DeviceCall call, List<Device> none) {

@@ -15,9 +15,11 @@ import dev.belay.front.IoOptions;
 import dev.belay.front.Volume;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Devices from text: that options reach them, and that a mistake says where and leaves nothing. */
 final class StackTest {
@@ -40,6 +42,17 @@ final class StackTest {
   void memoryHasWhatItIsGiven() {
     assertThat(limits("memory(size=1M)").sizeBytes()).isEqualTo(1 << 20);
     assertThat(limits("memory(size=1M, block=1)").logicalBlockBytes()).isEqualTo(1);
+  }
+
+  @Test
+  void aFileHasWhatItIsGiven(@TempDir Path directory) {
+    String path = directory.resolve("a").toString();
+    Limits limits =
+        limits("file(" + path + ", size=1M, direct=off, block=1k, engine=threads, depth=2)");
+    assertThat(limits).isEqualTo(new Limits(1 << 20, 1024, 1, 1 << 20));
+    assertThat(limits(path).sizeBytes()).as("a bare path").isEqualTo(1 << 20);
+    assertThat(wrong("linear(" + path + "x)").sentence()).contains("to have it made, say how");
+    assertThat(wrong("file(" + path + ", direct=maybe)").sentence()).contains("direct");
   }
 
   @Test
