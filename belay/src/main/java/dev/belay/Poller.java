@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay;
 
+import java.lang.foreign.MemorySegment;
+
 /**
  * What a loop turns on: where it sends prepared work, finds finished work, and sleeps. A loop has
  * one; leaves that share a kernel facility (a ring) share its poller.
@@ -22,6 +24,16 @@ public interface Poller extends AutoCloseable {
 
   /** Ends the sleep of {@link #enter}, the running one or else the next one. Any thread. */
   void wake();
+
+  /**
+   * Says that requests will often use this memory; a poller may register it with the kernel, which
+   * makes each transfer cheaper. A hint: where it cannot be done, nothing changes. The memory must
+   * be native, and is unpinned before it is freed. On the loop's thread, or before it starts.
+   */
+  default void pin(MemorySegment memory) {}
+
+  /** Takes a {@link #pin} of the same memory back. On the loop's thread, with nothing using it. */
+  default void unpin(MemorySegment memory) {}
 
   /** Gives back what it holds; nothing is in flight any more. On the loop's thread. */
   @Override

@@ -183,8 +183,6 @@ public final class Ring implements AutoCloseable {
     Kernel.munmap(scratch, Kernel.pageBytes());
   }
 
-  // What the ring is.
-
   /** The Abi.SETUP_ flags that the kernel accepted. */
   public int setupFlags() {
     return setup.flags;
@@ -483,6 +481,14 @@ public final class Ring implements AutoCloseable {
               ARGUMENT_BYTES);
     }
     return result == -Errno.EINTR ? 0 : result;
+  }
+
+  /** Takes back what was prepared and no submit took, as if never prepared; answers how many. */
+  public int withdraw() {
+    checkOwner();
+    int count = sqTail - sqHead;
+    sqTail = sqHead;
+    return count;
   }
 
   /** Linked as an ordinary call, never a critical one: it may sleep, and a submit takes 20 us. */

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.leaf;
+
+import dev.belay.Bio;
+import dev.belay.Cutter;
+import dev.belay.Device;
+import dev.belay.Errno;
+import dev.belay.Extents.State;
+import dev.belay.IoError;
+import dev.belay.Limits;
+import dev.belay.Loop;
+import dev.belay.Op;
+import dev.belay.Parked;
+import dev.belay.Verdict;
+import dev.belay.uring.Abi;
+import dev.belay.uring.Kernel;
+import dev.belay.uring.Ring;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code file(PATH, engine=uring, depth=128, piece=256k, window=8M)}: a file or a block device by
+ * io_uring.
+ *
+ * <p>At most {@code depth} bios, and about {@code window} bytes, are with the kernel; the rest is
+ * parked. A bio longer than {@code piece} is cut, and each piece is sent by itself. The loop's
+ * {@link UringPoller} turns bios into entries of its ring, just before it submits them.
+ *
+ * <p>What it does with the flag: it is looked at last before each entry is made, also where a short
+ * transfer goes on, so that nothing is sent afterwards. What the kernel has had is done as far as
+ * it said so, and otherwise unknown, with one exception: the kernel runs fallocate and fsync in
+ * worker threads only, so one of those that it stopped was never begun, and is clean.
+ *
+ * <p>A discard frees the range (fallocate, PUNCH_HOLE); where that cannot be, it does nothing,
+ * which a discard may. Zeroes are written by fallocate (ZERO_RANGE, else PUNCH_HOLE in a file), and
+ * where that cannot be, by writing them. A flush is an fdatasync, and FUA is RWF_DSYNC.
+ */
+public final class UringFile extends Device {
+  // How a bio is sent.
+  /** For the first time. */
+  static final byte FRESH = 0;
+
+  /** Once more: the rest of it, or in another way. */
+  static final byte AGAIN = 1;
+
+  /** Once more, by a worker thread of the kernel, which can wait. */
+  static final byte BY_WORKER = 2;
+
+  /** It is done, and is made durable. */
+  static final byte SYNCING = 3;
+
+  /** No more. */
+  static final byte ENDED = 4;
+
+  private static final int PUNCH = Kernel.FALLOC_PUNCH_HOLE | Kernel.FALLOC_KEEP_SIZE;
+  private static final int ZERO = Kernel.FALLOC_ZERO_RANGE | Kernel.FALLOC_KEEP_SIZE;
+  private static final int BY_WRITING = 0;
+
+  /** How much is discarded or zeroed without a look at the flag. */
+  private static final long RANGE_BYTES = 128L << 20;
+
+  private final UringPoller poller;
+  private final NativeFile file;
+  private final FileOptions options;
+  private final UringTuning tuning;
+  private final int target;
+  private final int sqeFlags;
+  private final Parked backlog = new Parked();
+  private final Cutter pieces;
+  private final Cutter ranges;
+  private final Cutter zeroWrites;
+  private final Arena arena = Arena.ofShared();
+  private MemorySegment zeroes = MemorySegment.NULL;
+  private int zeroMode = ZERO;
+  private boolean canDiscard = true;
+  private boolean syncsSeparately;
+  private int inFlight;
+  private long inFlightBytes;
+  private @Nullable SendRecorder recorder;
+
+  private UringFile(
+      Loop loop, NativeFile file, UringPoller poller, FileOptions options, UringTuning tuning) {
+    super(loop, "file", limits(file.limits(), tuning), List.of());
+    this.file = file;
+    this.poller = poller;
+    this.options = options;
+    this.tuning = tuning;
+    poller.addSlots(tuning.depth());
+    int slot = poller.registerFile(file.fd());
+    target = slot >= 0 ? slot : file.fd();
+    sqeFlags = slot >= 0 ? Abi.SQE_FIXED_FILE : 0;
+    long pieceBytes = limits().largestTransferBytes();
+    pieces = piece -> cut(piece, pieceBytes);
+    ranges = piece -> cut(piece, RANGE_BYTES);
+    zeroWrites =
+        piece -> {
+          piece.setOp(Op.WRITE).setBuffer(zeroes, 0);
+          return cut(piece, pieceBytes);
+        };
+  }
+
+  /**
+   * Opens it. Before the loop starts; the first file of a loop makes its ring.
+   *
+   * @throws IOException with a sentence that says what is in the way
+   */
+  public static UringFile open(Loop loop, FileOptions options, UringTuning tuning)
+      throws IOException {
+    NativeFile file = NativeFile.open(options);
+    try {
+      return new UringFile(loop, file, UringPoller.of(loop), options, tuning);
+    } catch (IOException | RuntimeException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  private static Limits limits(Limits limits, UringTuning tuning) {
+    int block = limits.logicalBlockBytes();
+    long piece = Math.max(block, tuning.pieceBytes() - tuning.pieceBytes() % block);
+    return new Limits(limits.sizeBytes(), block, limits.memoryAlignmentBytes(), piece);
+  }
+
+  private long cut(Bio piece, long largestBytes) {
+    piece.remap(this, piece.offsetBytes());
+    return Math.min(largestBytes, piece.lengthBytes());
+  }
+
+  /** Shows {@code recorder} all that is sent from now on; null for nobody. On the loop's thread. */
+  public void setRecorder(@Nullable SendRecorder recorder) {
+    this.recorder = recorder;
+  }
+
+  // --- Down ---
+
+  @Override
+  public Verdict map(Bio bio) {
+    Op op = bio.op();
+    if (options.readOnly() && op.changesMedium()) {
+      bio.fail(Errno.EROFS, options.path() + " was opened read-only", State.CLEAN);
+    } else if (op.hasBuffer()) {
+      if (bio.lengthBytes() > limits().largestTransferBytes()) {
+        bio.split(pieces);
+      } else {
+        sendOrPark(bio);
+      }
+    } else if (op == Op.DISCARD && !canDiscard) {
+      bio.complete();
+    } else if (op == Op.WRITE_ZEROES && zeroMode == BY_WRITING) {
+      writeZeroes(bio);
+    } else if (bio.lengthBytes() > RANGE_BYTES) {
+      bio.split(ranges);
+    } else {
+      sendOrPark(bio);
+    }
+    return Verdict.TAKEN;
+  }
+
+  private void sendOrPark(Bio bio) {
+    if (bio.lengthBytes() == 0 && bio.op() != Op.FLUSH) {
+      bio.complete();
+    } else if (backlog.isEmpty() && hasRoom(bio)) {
+      send(bio);
+    } else {
+      backlog.park(bio);
+    }
+  }
+
+  private boolean hasRoom(Bio bio) {
+    return inFlight == 0
+        || (inFlight < tuning.depth() && inFlightBytes + weight(bio) <= tuning.windowBytes());
+  }
+
+  /** What a bio counts as in the window; a range without bytes to move, as a quarter at most. */
+  private long weight(Bio bio) {
+    long length = bio.lengthBytes();
+    return bio.op().hasBuffer() ? length : Math.min(length, tuning.windowBytes() / 4);
+  }
+
+  private void send(Bio bio) {
+    inFlight++;
+    inFlightBytes += weight(bio);
+    poller.send(bio);
+  }
+
+  private void writeZeroes(Bio bio) {
+    if (zeroes.byteSize() == 0) {
+      zeroes = arena.allocate(limits().largestTransferBytes(), Kernel.pageBytes());
+    }
+    bio.split(zeroWrites);
+  }
+
+  /** Makes the entry that sends a bio, or what is left of it; its flag was down just now. */
+  void prepare(Ring ring, Bio bio, int doneBytes, byte mode, long token) {
+    int done = mode == SYNCING ? 0 : doneBytes;
+    long offset = bio.offsetBytes() + done;
+    long length = bio.lengthBytes() - done;
+    if (recorder != null) {
+      recorder.sending(bio, offset, length);
+    }
+    Op op = bio.op();
+    int flags = mode == BY_WORKER ? sqeFlags | Abi.SQE_ASYNC : sqeFlags;
+    if (op.hasBuffer() && mode != SYNCING) {
+      long address = bio.address() + done;
+      int rwFlags = bio.isFua() && op == Op.WRITE && !syncsSeparately ? Kernel.RWF_DSYNC : 0;
+      int slot = poller.bufferSlot(address, length);
+      int bytes = (int) length;
+      if (op == Op.READ) {
+        if (slot >= 0) {
+          ring.readFixed(target, address, bytes, offset, slot, 0, flags, token);
+        } else {
+          ring.read(target, address, bytes, offset, 0, flags, token);
+        }
+      } else if (slot >= 0) {
+        ring.writeFixed(target, address, bytes, offset, slot, rwFlags, flags, token);
+      } else {
+        ring.write(target, address, bytes, offset, rwFlags, flags, token);
+      }
+    } else if (op == Op.FLUSH || mode == SYNCING) {
+      ring.fsync(target, Abi.FSYNC_DATASYNC, sqeFlags, token);
+    } else {
+      int how = op == Op.DISCARD ? PUNCH : zeroMode;
+      ring.fallocate(target, how, offset, length, sqeFlags, token);
+    }
+  }
+
+  // --- Up ---
+
+  /** Whether a transfer that moved all its bytes is all there is to do. */
+  boolean isWholeTransfer(Bio bio) {
+    return bio.op().hasBuffer() && !syncsSeparately;
+  }
+
+  /** What follows upon the kernel's answer: how the bio is sent once more, or ENDED. */
+  byte next(Bio bio, int doneBytes, byte mode, int result) {
+    if (result == -Errno.EAGAIN || result == -Errno.EINTR) {
+      return mode == SYNCING ? SYNCING : BY_WORKER;
+    }
+    if (mode == SYNCING || bio.op() == Op.FLUSH) {
+      return ENDED;
+    }
+    if (!bio.op().hasBuffer()) {
+      if (result == 0) {
+        return bio.isFua() ? SYNCING : ENDED;
+      }
+      if (result == -Errno.EOPNOTSUPP && bio.op() == Op.WRITE_ZEROES) {
+        boolean mayPunch = zeroMode == ZERO && !file.isBlockDevice();
+        zeroMode = mayPunch ? PUNCH : BY_WRITING;
+        return mayPunch ? AGAIN : ENDED;
+      }
+      return ENDED;
+    }
+    boolean syncs = bio.isFua() && bio.op() == Op.WRITE;
+    if (result == -Errno.EOPNOTSUPP && syncs && !syncsSeparately) {
+      syncsSeparately = true;
+      return AGAIN;
+    }
+    if (result <= 0) {
+      return ENDED;
+    }
+    if (result == bio.lengthBytes() - doneBytes) {
+      return syncs && syncsSeparately ? SYNCING : ENDED;
+    }
+    // A direct transfer that stops within a block met the end of the file.
+    return file.isDirect() && result % limits().logicalBlockBytes() != 0 ? ENDED : AGAIN;
+  }
+
+  /** The bio is with the kernel no more: makes room for the next. */
+  void left(Bio bio) {
+    inFlight--;
+    inFlightBytes -= weight(bio);
+    for (Bio next = backlog.peek(); next != null && hasRoom(next); next = backlog.peek()) {
+      Bio free = backlog.letGo();
+      if (free != null) {
+        send(free);
+      }
+    }
+  }
+
+  /** Completes a bio by the kernel's last answer. */
+  void conclude(Bio bio, int doneBytes, byte mode, int result) {
+    left(bio);
+    Op op = bio.op();
+    boolean moves = op.hasBuffer() && mode != SYNCING;
+    if (moves ? result == bio.lengthBytes() - doneBytes : result == 0) {
+      bio.complete();
+    } else if (result == -Errno.ECANCELED && bio.flag().isRaised()) {
+      stoppedByKernel(bio, doneBytes, mode);
+    } else if (result == -Errno.EOPNOTSUPP && op == Op.DISCARD) {
+      canDiscard = false;
+      bio.complete();
+    } else if (result == -Errno.EOPNOTSUPP && op == Op.WRITE_ZEROES && mode != SYNCING) {
+      writeZeroes(bio);
+    } else {
+      fail(bio, doneBytes, mode, result);
+    }
+  }
+
+  private void fail(Bio bio, int doneBytes, byte mode, int result) {
+    long done = mode == SYNCING ? 0 : doneBytes + Math.max(0, result);
+    long at = bio.offsetBytes() + done;
+    String sentence;
+    if (result >= 0) {
+      sentence =
+          "%s: the %s at %d stopped at %d: the file ends at %d now, and had %d bytes when opened"
+              .formatted(
+                  options.path(),
+                  bio.op(),
+                  bio.offsetBytes(),
+                  at,
+                  file.currentSizeBytes(),
+                  limits().sizeBytes());
+    } else {
+      String what = mode == SYNCING ? "making durable the " + bio.op() : bio.op().toString();
+      sentence =
+          options.path()
+              + ": "
+              + what
+              + " of "
+              + bio.lengthBytes()
+              + " bytes at "
+              + bio.offsetBytes()
+              + " failed"
+              + (done > 0 ? " after " + done : "");
+    }
+    bio.mark(done, bio.lengthBytes() - done, State.UNKNOWN);
+    bio.recordFailed(new IoError(result >= 0 ? Errno.EIO : -result, sentence), State.DONE);
+    bio.complete();
+  }
+
+  // --- The flag ---
+
+  /** The flag was up before the bio, or the rest of it, was sent. */
+  void stopped(Bio bio, int doneBytes, byte mode) {
+    left(bio);
+    if (mode == FRESH) {
+      bio.cancelClean();
+    } else {
+      cancel(bio, mode == SYNCING ? 0 : doneBytes);
+    }
+  }
+
+  private void stoppedByKernel(Bio bio, int doneBytes, byte mode) {
+    if (mode == FRESH && !bio.op().hasBuffer()) {
+      bio.cancelClean();
+    } else {
+      cancel(bio, mode == SYNCING ? 0 : doneBytes);
+    }
+  }
+
+  private static void cancel(Bio bio, int doneBytes) {
+    bio.mark(doneBytes, bio.lengthBytes() - doneBytes, State.UNKNOWN);
+    bio.recordCancelled(State.DONE);
+    bio.complete();
+  }
+
+  // --- What it says of itself, and its end ---
+
+  @Override
+  public String status() {
+    return "%s, io_uring, %s, %d of %d in flight, %d parked, file %s%s"
+        .formatted(
+            options.path(),
+            file.isDirect() ? "direct" : "buffered",
+            inFlight,
+            tuning.depth(),
+            backlog.size(),
+            sqeFlags == 0 ? "not registered" : "registered",
+            poller.status());
+  }
+
+  @Override
+  public void close() {
+    if (sqeFlags != 0) {
+      poller.unregisterFile(target);
+    }
+    file.close();
+    arena.close();
+  }
+}
