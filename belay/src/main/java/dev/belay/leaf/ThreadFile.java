@@ -43,6 +43,7 @@ public final class ThreadFile extends Device implements Waiting {
   private @Nullable Slot firstFree;
   private int inSlots;
   private final Parked parked = new Parked();
+  private String reason = "";
 
   /**
    * Opens a file or block device.
@@ -174,8 +175,18 @@ public final class ThreadFile extends Device implements Waiting {
   @Override
   public String status() {
     return String.format(
-        "%s, %s, %d threads, %d with them, %d waiting",
-        options.path(), file.isDirect() ? "direct" : "buffered", threads, inSlots, parked.size());
+        "%s, %s, %d threads, %d with them, %d waiting%s",
+        options.path(),
+        file.isDirect() ? "direct" : "buffered",
+        threads,
+        inSlots,
+        parked.size(),
+        reason.isEmpty() ? "" : "; by threads, because " + reason);
+  }
+
+  /** Why threads were chosen, for the status; empty if they were asked for. */
+  void setReason(String reason) {
+    this.reason = reason;
   }
 
   @Override

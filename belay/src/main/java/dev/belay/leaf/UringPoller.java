@@ -7,6 +7,7 @@ import dev.belay.Poller;
 import dev.belay.Waiting;
 import dev.belay.uring.Abi;
 import dev.belay.uring.Errno;
+import dev.belay.uring.Kernel;
 import dev.belay.uring.Ring;
 import dev.belay.uring.RingSetupException;
 import java.lang.foreign.MemorySegment;
@@ -114,6 +115,19 @@ public final class UringPoller implements Poller, Waiting {
     UringPoller made = new UringPoller();
     loop.setPoller(made);
     return made;
+  }
+
+  /** Makes the loop's ring, if it has none; answers why there is none to be had, or nothing. */
+  static String tryOn(Loop loop) {
+    if (!Kernel.available()) {
+      return Kernel.unavailableReason();
+    }
+    try {
+      of(loop);
+      return "";
+    } catch (RingSetupException e) {
+      return String.valueOf(e.getMessage());
+    }
   }
 
   // --- What the files ask for ---
