@@ -3,6 +3,8 @@ package dev.belay;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -30,6 +32,12 @@ public final class Loop {
   private static final int BUSY_TURNS = 4;
 
   private static final int POOL_LARGEST = 4096;
+
+  /**
+   * Driven loops that are not closed. Nothing else may refer to one whose program forgot it, while
+   * devices still use the memory of its requests: a forgotten loop leaks, it does not corrupt.
+   */
+  private static final Set<Loop> DRIVEN = ConcurrentHashMap.newKeySet();
 
   private final String name;
   private final Clock clock;
@@ -83,7 +91,9 @@ public final class Loop {
 
   /** The same on another clock. */
   public static Loop driven(Clock clock) {
-    return new Loop("driven", clock, false);
+    Loop loop = new Loop("driven", clock, false);
+    DRIVEN.add(loop);
+    return loop;
   }
 
   // --- Before it starts ---
@@ -544,6 +554,7 @@ public final class Loop {
       }
     }
     poller.close();
+    DRIVEN.remove(this);
     closed.countDown();
   }
 

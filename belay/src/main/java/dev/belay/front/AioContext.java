@@ -29,10 +29,10 @@ import org.jspecify.annotations.Nullable;
 public final class AioContext implements AutoCloseable {
   private final Loop loop;
   private final Device root;
-  private final boolean ownsLoop;
   private final boolean isShared;
   private final int capacity;
   private final Bounce bounce;
+  private final BufferPools pools;
 
   // Guarded by `lock` over a threaded loop; the loop's thread's own over a driven one.
   private final ReentrantLock lock = new ReentrantLock();
@@ -42,14 +42,14 @@ public final class AioContext implements AutoCloseable {
   private int held;
   private boolean isClosed;
 
-  private AioContext(Loop loop, Device root, int capacity, boolean ownsLoop) {
+  private AioContext(Loop loop, Device root, int capacity) {
     requireCapacity(capacity);
     this.loop = loop;
     this.root = root;
     this.capacity = capacity;
-    this.ownsLoop = ownsLoop;
     isShared = loop.isThreaded();
     bounce = new Bounce(root.limits().memoryAlignmentBytes());
+    pools = new BufferPools(loop, root.limits().memoryAlignmentBytes());
   }
 
   /**
@@ -70,12 +70,12 @@ public final class AioContext implements AutoCloseable {
     if (loop.isThreaded()) {
       throw new IllegalArgumentException("the loop has a thread of its own; see Volume");
     }
-    return new AioContext(loop, root, capacity, true);
+    return new AioContext(loop, root, capacity);
   }
 
   /** A context over an open volume, for any number of threads; the volume outlives it. */
   public static AioContext over(Volume volume, int capacity) {
-    return new AioContext(volume.loop(), volume.root(), capacity, false);
+    return new AioContext(volume.loop(), volume.root(), capacity);
   }
 
   private static void requireCapacity(int capacity) {
@@ -132,6 +132,7 @@ public final class AioContext implements AutoCloseable {
       lock.lock();
       try {
         submitted.remove(iocb);
+        iocb.unloaded();
         iocb.state = Iocb.IDLE;
         held--;
       } finally {
@@ -298,6 +299,17 @@ public final class AioContext implements AutoCloseable {
     }
   }
 
+  /**
+   * Makes a pool of native buffers that devices can be given as they are, and that are registered
+   * with the kernel where it takes them. Over a driven loop, on its thread.
+   *
+   * @param bufferBytes the size of each, above 0
+   * @param count how many, above 0
+   */
+  public BufferPool newBuffers(long bufferBytes, int count) {
+    return pools.newPool(bufferBytes, count);
+  }
+
   /** How many requests are held: submitted, or ended and not yet taken. */
   public int held() {
     if (!isShared) {
@@ -327,24 +339,42 @@ public final class AioContext implements AutoCloseable {
    */
   @Override
   public void close() {
+    close(null);
+  }
+
+  /**
+   * The same, but waits no longer than {@code grace} for devices that do not answer.
+   *
+   * @return how many requests are still with a device: 0 when the context is closed; else their
+   *     memory stays with the stack
+   */
+  public int close(@Nullable Duration grace) {
+    long graceNanos = grace == null ? Long.MAX_VALUE : grace.toNanos();
     if (!isShared) {
       isClosed = true;
-      if (ownsLoop) {
-        loop.close(Long.MAX_VALUE);
-      }
-      return;
+      return loop.close(graceNanos);
     }
+    boolean interrupted = false;
     lock.lock();
     try {
       isClosed = true;
       for (Iocb iocb = submitted.first; iocb != null; iocb = iocb.next) {
         iocb.flagForCancel().raise(CancelFlag.Reason.CLOSE);
       }
-      while (held > ready.size) {
-        changed.awaitUninterruptibly();
+      long left = graceNanos;
+      while (submitted.size > 0 && left > 0) {
+        try {
+          left = changed.awaitNanos(left);
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
       }
+      return submitted.size;
     } finally {
       lock.unlock();
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -358,6 +388,10 @@ public final class AioContext implements AutoCloseable {
 
   Bounce bounce() {
     return bounce;
+  }
+
+  BufferPools pools() {
+    return pools;
   }
 
   /** Control blocks in a row; each is in one row at most. */

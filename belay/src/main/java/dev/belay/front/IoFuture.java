@@ -14,17 +14,21 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One request of a {@link Volume}, on its way. It is done when the I/O is, and not before: {@link
  * #cancel} only raises the request's flag, and so does {@link #orTimeout}. It ends normally with a
- * DONE outcome, or exceptionally with a {@link CancelledException} or a {@link FailedException},
- * which carry theirs.
+ * DONE outcome; or, where it was stopped, with a {@link CancellationException} whose root cause is a
+ * {@link CancelledException}; or with a {@link FailedException}. Both carry the outcome, and {@link
+ * #outcome} gives it in every case.
  *
  * <p>Dependent stages that are not asynchronous run on the volume's loop, which does nothing else
  * meanwhile: they must be short and must not block. Asynchronous ones run on virtual threads.
@@ -40,6 +44,7 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   private final @Nullable Bounce bounce;
   private final boolean copiesOnLoop;
   private @Nullable MemorySegment stand;
+  private @Nullable BufferPool pool;
   private volatile @Nullable Outcome outcome;
 
   /**
@@ -65,12 +70,13 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   }
 
   /** Prepares the request and sends it. On the caller's thread. */
-  void start(Device root, long lengthBytes, boolean fua) {
+  void start(Device root, long lengthBytes, boolean fua, BufferPools pools) {
     MemorySegment memory = MemorySegment.NULL;
     if (op.hasBuffer() && lengthBytes > 0) {
       int alignment = root.limits().memoryAlignmentBytes();
       if (buffers.size() == 1 && Bounce.isDirect(buffers.get(0), alignment)) {
         memory = buffers.get(0);
+        pool = pools.begin(memory);
       } else if (bounce != null) {
         memory = bounce.take(lengthBytes);
         stand = memory;
@@ -82,16 +88,24 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
     bio.setFua(fua);
     if (!bio.loop().send(bio)) {
+      endInPool();
       end(failedClean(lengthBytes, Errno.EBADF, "the volume is closed"));
     }
   }
 
   private void ended(Bio done) {
     Outcome result = done.outcome();
+    endInPool();
     if (stand != null && copiesOnLoop) {
       result = unload(result);
     }
     end(result);
+  }
+
+  private void endInPool() {
+    if (pool != null) {
+      pool.end(buffers.get(0).address());
+    }
   }
 
   private Outcome unload(Outcome result) {
@@ -109,7 +123,9 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     outcome = result;
     switch (result.kind()) {
       case DONE -> super.complete(result);
-      case CANCELLED -> super.completeExceptionally(new CancelledException(result));
+      case CANCELLED -> {
+        super.completeExceptionally(new Stopped(result));
+      }
       case FAILED -> super.completeExceptionally(new FailedException(result));
     }
   }
@@ -157,7 +173,7 @@ public final class IoFuture extends CompletableFuture<Outcome> {
           }
         }
         try {
-          join(waitNanos);
+          waitAtMost(waitNanos);
         } catch (InterruptedException e) {
           interrupted = true;
           flag.raise(CancelFlag.Reason.INTERRUPT);
@@ -190,12 +206,16 @@ public final class IoFuture extends CompletableFuture<Outcome> {
         this);
   }
 
-  private void join(long waitNanos) throws InterruptedException {
+  private void waitAtMost(long waitNanos) throws InterruptedException {
     try {
-      get(waitNanos, TimeUnit.NANOSECONDS);
-    } catch (java.util.concurrent.TimeoutException e) {
+      if (waitNanos == Long.MAX_VALUE) {
+        get();
+      } else {
+        get(waitNanos, TimeUnit.NANOSECONDS);
+      }
+    } catch (TimeoutException e) {
       // The caller of this looks at the clock and the flag again.
-    } catch (java.util.concurrent.ExecutionException e) {
+    } catch (ExecutionException | CancellationException e) {
       // The outcome says it.
     }
   }
@@ -230,13 +250,6 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     }
     flag.raise(CancelFlag.Reason.EXPLICIT);
     return true;
-  }
-
-  /** Whether the request was stopped by its flag. */
-  @Override
-  public boolean isCancelled() {
-    Outcome result = outcome;
-    return result != null && result.kind() == Outcome.Kind.CANCELLED;
   }
 
   /** Raises the flag when the time is over; the future is done when the I/O is. */
@@ -296,5 +309,20 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   @Override
   public Executor defaultExecutor() {
     return VIRTUAL;
+  }
+
+  /** Where it was made, on the loop, tells nobody anything, and cancelling must not cost much. */
+  private static final class Stopped extends CancellationException {
+    private static final long serialVersionUID = 1;
+
+    Stopped(Outcome outcome) {
+      super(outcome.toString());
+      initCause(CancelledException.withoutTrace(outcome));
+    }
+
+    @Override
+    public Throwable fillInStackTrace() {
+      return this;
+    }
   }
 }

@@ -43,11 +43,12 @@ public final class Iocb {
   private MemorySegment segment = MemorySegment.NULL;
   private MemorySegment lastDirect = MemorySegment.NULL;
   private @Nullable MemorySegment bounce;
+  private @Nullable BufferPool pool;
 
   Iocb(AioContext context) {
     this.context = context;
     root = context.root();
-    bio = new Bio(context.loop(), done -> context.ended(this));
+    bio = new Bio(context.loop(), this::ended);
   }
 
   /** Reads as many bytes as the buffer has. */
@@ -154,8 +155,25 @@ public final class Iocb {
     if (op.hasBuffer() && memory != lastDirect) {
       memory = direct(memory);
     }
+    pool = bounce == null && op.hasBuffer() ? context.pools().begin(memory) : null;
     bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
     bio.setFua(fua);
+  }
+
+  private void ended(Bio done) {
+    if (pool != null) {
+      pool.end(done.address());
+      pool = null;
+    }
+    context.ended(this);
+  }
+
+  /** The context did not take it after all. */
+  void unloaded() {
+    if (pool != null) {
+      pool.end(bio.address());
+      pool = null;
+    }
   }
 
   private MemorySegment direct(MemorySegment memory) {

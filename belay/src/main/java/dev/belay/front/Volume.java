@@ -31,11 +31,13 @@ public final class Volume implements AutoCloseable {
   private final Loop loop;
   private final Device root;
   private final Bounce bounce;
+  private final BufferPools pools;
 
   private Volume(Loop loop, Device root) {
     this.loop = loop;
     this.root = root;
     bounce = new Bounce(root.limits().memoryAlignmentBytes());
+    pools = new BufferPools(loop, root.limits().memoryAlignmentBytes());
   }
 
   /**
@@ -208,7 +210,7 @@ public final class Volume implements AutoCloseable {
     }
     IoFuture future =
         new IoFuture(loop, op, offsetBytes, buffers, bounce, options.newFlag(), copiesOnLoop);
-    future.start(root, lengthBytes, options.fua());
+    future.start(root, lengthBytes, options.fua(), pools);
     return future;
   }
 
@@ -236,6 +238,17 @@ public final class Volume implements AutoCloseable {
       sum += buffer.byteSize();
     }
     return sum;
+  }
+
+  /**
+   * Makes a pool of native buffers that devices can be given as they are, and that are registered
+   * with the kernel where it takes them.
+   *
+   * @param bufferBytes the size of each, above 0
+   * @param count how many, above 0
+   */
+  public BufferPool newBuffers(long bufferBytes, int count) {
+    return pools.newPool(bufferBytes, count);
   }
 
   // --- Closing ---
