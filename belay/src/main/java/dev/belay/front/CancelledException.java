@@ -30,7 +30,7 @@ public final class CancelledException extends IOException {
 
   /** The super constructor calls this too, before it is known whether there is to be a trace. */
   @Override
-  public Throwable fillInStackTrace() {
+  public synchronized Throwable fillInStackTrace() {
     return hasTrace ? super.fillInStackTrace() : this;
   }
 

@@ -26,9 +26,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * One request of a {@link Volume}, on its way. It is done when the I/O is, and not before: {@link
  * #cancel} only raises the request's flag, and so does {@link #orTimeout}. It ends normally with a
- * DONE outcome; or, where it was stopped, with a {@link CancellationException} whose root cause is a
- * {@link CancelledException}; or with a {@link FailedException}. Both carry the outcome, and {@link
- * #outcome} gives it in every case.
+ * DONE outcome; or, where it was stopped, with a {@link CancellationException} whose root cause is
+ * a {@link CancelledException}; or with a {@link FailedException}. Both carry the outcome, and
+ * {@link #outcome} gives it in every case.
  *
  * <p>Dependent stages that are not asynchronous run on the volume's loop, which does nothing else
  * meanwhile: they must be short and must not block. Asynchronous ones run on virtual threads.
@@ -321,7 +321,7 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     }
 
     @Override
-    public Throwable fillInStackTrace() {
+    public synchronized Throwable fillInStackTrace() {
       return this;
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.front;
 
+import dev.belay.CancelFlag;
 import dev.belay.Device;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -210,6 +211,10 @@ public final class Volume implements AutoCloseable {
     }
     IoFuture future =
         new IoFuture(loop, op, offsetBytes, buffers, bounce, options.newFlag(), copiesOnLoop);
+    if (!copiesOnLoop && Thread.currentThread().isInterrupted()) {
+      // The thread is going to wait, and was told before not to: nothing is sent at all.
+      future.flag().raise(CancelFlag.Reason.INTERRUPT);
+    }
     future.start(root, lengthBytes, options.fua(), pools);
     return future;
   }
