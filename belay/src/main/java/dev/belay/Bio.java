@@ -56,7 +56,7 @@ public final class Bio extends Mail {
   // Whose it is.
   private int life = IDLE;
   private @Nullable BioEnd end;
-  private @Nullable Bio parent;
+  @Nullable Bio parent;
   private long startInParent;
 
   // What it waits for as a parent.

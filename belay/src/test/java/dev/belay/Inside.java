@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay;
+
+import org.jspecify.annotations.Nullable;
+
+/** What tests outside this package want to see of its inside. */
+public final class Inside {
+  private Inside() {}
+
+  /** The bio that {@code bio} is a clone of; null for a front's own. */
+  public static @Nullable Bio parentOf(Bio bio) {
+    return bio.parent;
+  }
+
+  /** Whether {@code loop} still has an interest in the flag, which nothing that ended has. */
+  public static boolean isWatched(CancelFlag flag, Loop loop) {
+    return flag.watchOf(loop) != null;
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.sim;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The memory that simulated requests read into and write from. What no request owns is filled with
+ * a pattern: a write of it, or into it, comes to light (law 9).
+ */
+final class Buffers {
+  static final int PLACE_BYTES = 8192;
+  static final long IDLE = 0x1D1D_1D1D_1D1D_1D1DL;
+
+  /** What a buffer holds before a read. */
+  static final long UNREAD = 0x5E5E_5E5E_5E5E_5E5EL;
+
+  private final MemorySegment memory;
+  private final MemorySegment idle;
+
+  Buffers(int places) {
+    memory = Arena.ofAuto().allocate((long) places * PLACE_BYTES, 4096);
+    idle = Arena.ofAuto().allocate(PLACE_BYTES, 4096);
+    fill(idle, 0, PLACE_BYTES, IDLE);
+    clear();
+  }
+
+  /** Takes everything back, whoever has it. */
+  void clear() {
+    for (long i = 0; i < memory.byteSize(); i += PLACE_BYTES) {
+      giveBack(i, PLACE_BYTES);
+    }
+  }
+
+  MemorySegment memory() {
+    return memory;
+  }
+
+  static void fill(MemorySegment memory, long offset, long bytes, long value) {
+    for (long i = 0; i < bytes; i += 8) {
+      memory.set(JAVA_LONG, offset + i, value);
+    }
+  }
+
+  void fillUnread(long offset, long bytes) {
+    fill(memory, offset, bytes, UNREAD);
+  }
+
+  void set(long offset, long value) {
+    memory.set(JAVA_LONG, offset, value);
+  }
+
+  long get(long offset) {
+    return memory.get(JAVA_LONG, offset);
+  }
+
+  /** Nobody's again. */
+  void giveBack(long offset, long bytes) {
+    MemorySegment.copy(idle, 0, memory, offset, bytes);
+  }
+
+  /** Nobody has touched it since it was given back. */
+  void checkIdle(long offset, long bytes) {
+    if (MemorySegment.mismatch(memory, offset, offset + bytes, idle, 0, bytes) >= 0) {
+      throw new Violation("law 9: a buffer was written to after the completion of its request");
+    }
+  }
+}

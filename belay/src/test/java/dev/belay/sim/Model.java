@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.sim;
+
+import dev.belay.Extents;
+import dev.belay.Op;
+import java.util.Arrays;
+
+/**
+ * What a volume may hold: for each granule, the values that a read may find now, and those that may
+ * be there after a power loss, according to nothing but what its requests were told.
+ *
+ * <p>A write counts from its submission on. When it is done, everything that had ended before it
+ * began is gone; what ran beside it may still be there. A clean one never was. An unknown one may
+ * or may not have been. A flush that is done settles the same for the durable values. What a read
+ * found was there, so that what ended before that read is gone, if it was something else.
+ *
+ * <p>Times are counts of events. Entries are kept in flat arrays, chained by granule, because ten
+ * million requests pass through here.
+ */
+final class Model {
+  /** What a discarded granule reads as. */
+  static final long ANYTHING = 0x4141_4141_4141_4141L;
+
+  private static final int NONE = -1;
+  private static final int OPEN = Integer.MAX_VALUE;
+
+  private static final byte VISIBLE = 1;
+  private static final byte MAY_SURVIVE = 2;
+  private static final byte DONE = 4;
+  private static final byte FLUSHED = 8;
+  private static final byte SEEN = 16;
+
+  private final boolean losesPower;
+  private final int[] head;
+  private long[] value = new long[256];
+  private int[] owner = new int[256];
+  private int[] start = new int[256];
+  private int[] end = new int[256];
+  private int[] hidden = new int[256];
+  private byte[] state = new byte[256];
+  private int[] next = new int[256];
+  private int free = NONE;
+  private int used;
+  private int now = 1;
+
+  /**
+   * @param losesPower whether a power loss can come; otherwise nothing durable is kept
+   */
+  Model(int granules, boolean losesPower) {
+    this.losesPower = losesPower;
+    head = new int[granules];
+    Arrays.fill(head, NONE);
+  }
+
+  int granules() {
+    return head.length;
+  }
+
+  /** The next moment. */
+  int tick() {
+    return ++now;
+  }
+
+  /** Says for certain what a granule holds, for good: nothing is in flight. */
+  void settle(int granule, long holds) {
+    while (head[granule] != NONE) {
+      removeAfter(granule, NONE);
+    }
+    int entry = add(granule, holds, NONE, 0);
+    end[entry] = 0;
+    state[entry] |= DONE | FLUSHED;
+  }
+
+  private int add(int granule, long holds, int by, int at) {
+    int entry = free;
+    if (entry == NONE) {
+      if (used == value.length) {
+        grow();
+      }
+      entry = used++;
+    } else {
+      free = next[entry];
+    }
+    value[entry] = holds;
+    owner[entry] = by;
+    start[entry] = at;
+    end[entry] = OPEN;
+    hidden[entry] = OPEN;
+    state[entry] = losesPower ? (byte) (VISIBLE | MAY_SURVIVE) : VISIBLE;
+    next[entry] = head[granule];
+    head[granule] = entry;
+    return entry;
+  }
+
+  private void grow() {
+    int size = 2 * used;
+    value = Arrays.copyOf(value, size);
+    owner = Arrays.copyOf(owner, size);
+    start = Arrays.copyOf(start, size);
+    end = Arrays.copyOf(end, size);
+    hidden = Arrays.copyOf(hidden, size);
+    state = Arrays.copyOf(state, size);
+    next = Arrays.copyOf(next, size);
+  }
+
+  private int removeAfter(int granule, int before) {
+    int entry = before == NONE ? head[granule] : next[before];
+    int after = next[entry];
+    if (before == NONE) {
+      head[granule] = after;
+    } else {
+      next[before] = after;
+    }
+    next[entry] = free;
+    free = entry;
+    return after;
+  }
+
+  /** What request {@code by} writes into a granule of the volume. */
+  static long valueOf(Op op, int by, int granule) {
+    return switch (op) {
+      case WRITE -> (long) (by + 1) << 24 | granule;
+      case DISCARD -> ANYTHING;
+      default -> 0;
+    };
+  }
+
+  /** A request that changes the range was submitted. */
+  void changeBegins(Op op, int by, int granule, int count) {
+    int at = tick();
+    for (int i = granule; i < granule + count; i++) {
+      add(i, valueOf(op, by, i), by, at);
+    }
+  }
+
+  /**
+   * It ended so for a part of its range.
+   *
+   * @param oldest when the oldest request that is still open began
+   */
+  void changeEnds(
+      int by, int granule, int count, Extents.State how, boolean fua, int began, int oldest) {
+    for (int i = granule; i < granule + count; i++) {
+      int before = NONE;
+      int entry = head[i];
+      while (owner[entry] != by) {
+        before = entry;
+        entry = next[entry];
+      }
+      switch (how) {
+        case CLEAN -> {
+          if ((state[entry] & SEEN) != 0) {
+            throw new Violation(
+                "granule " + i + " is said to be clean, but a read had found what was written");
+          }
+          removeAfter(i, before);
+        }
+        case UNKNOWN -> end[entry] = now;
+        case DONE -> {
+          end[entry] = now;
+          state[entry] |= fua ? DONE | FLUSHED : DONE;
+          outdate(i, began, fua, oldest);
+        }
+      }
+    }
+  }
+
+  /** What had ended before {@code began} is gone: to the eye, and also for good if so. */
+  private void outdate(int granule, int began, boolean forGood, int oldest) {
+    int before = NONE;
+    for (int entry = head[granule]; entry != NONE; ) {
+      if (end[entry] < began) {
+        if ((state[entry] & VISIBLE) != 0) {
+          state[entry] &= ~VISIBLE;
+          hidden[entry] = now;
+        }
+        if (forGood) {
+          state[entry] &= ~MAY_SURVIVE;
+        }
+      }
+      if ((state[entry] & (VISIBLE | MAY_SURVIVE)) == 0 && hidden[entry] < oldest) {
+        entry = removeAfter(granule, before);
+      } else {
+        before = entry;
+        entry = next[entry];
+      }
+    }
+  }
+
+  /** A read that began then found this. */
+  void readFound(int granule, long found, int began) {
+    int first = head[granule];
+    if (next[first] == NONE && value[first] == found) {
+      state[first] |= SEEN;
+      return;
+    }
+    boolean isAllowed = false;
+    for (int entry = first; entry != NONE; entry = next[entry]) {
+      boolean visible = (state[entry] & VISIBLE) != 0 || hidden[entry] >= began;
+      if (visible && (value[entry] == found || value[entry] == ANYTHING)) {
+        isAllowed = true;
+        if (value[entry] == found && found != 0) {
+          state[entry] |= SEEN;
+        }
+      }
+    }
+    if (!isAllowed) {
+      throw new Violation(
+          "a read found " + show(found) + " in granule " + granule + ", allowed: " + show(granule));
+    }
+    for (int entry = first; entry != NONE; entry = next[entry]) {
+      if (end[entry] < began && value[entry] != found && value[entry] != ANYTHING) {
+        if ((state[entry] & VISIBLE) != 0) {
+          state[entry] &= ~VISIBLE;
+          hidden[entry] = now;
+        }
+      }
+    }
+  }
+
+  /** A flush that began then is done. */
+  void flushEnds(int began) {
+    if (!losesPower) {
+      return;
+    }
+    for (int granule = 0; granule < head.length; granule++) {
+      int first = head[granule];
+      if (next[first] == NONE) {
+        continue;
+      }
+      for (int entry = first; entry != NONE; entry = next[entry]) {
+        if ((state[entry] & (DONE | FLUSHED)) == DONE && end[entry] < began) {
+          state[entry] |= FLUSHED;
+          for (int older = first; older != NONE; older = next[older]) {
+            if (end[older] < start[entry]) {
+              state[older] &= ~MAY_SURVIVE;
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** The power is gone; what was in flight may be there or not. */
+  void losePower() {
+    int at = tick();
+    for (int granule = 0; granule < head.length; granule++) {
+      int before = NONE;
+      for (int entry = head[granule]; entry != NONE; ) {
+        if ((state[entry] & MAY_SURVIVE) == 0) {
+          entry = removeAfter(granule, before);
+          continue;
+        }
+        state[entry] = VISIBLE | MAY_SURVIVE;
+        end[entry] = Math.min(end[entry], at);
+        hidden[entry] = OPEN;
+        before = entry;
+        entry = next[entry];
+      }
+    }
+  }
+
+  private static String show(long holds) {
+    if (holds == 0) {
+      return "zeroes";
+    }
+    if (holds == ANYTHING) {
+      return "anything";
+    }
+    if (holds >>> 62 == 1) {
+      return String.format("%#x", holds);
+    }
+    return "what request " + ((holds >> 24) - 1) + " wrote into " + (holds & 0xFF_FFFF);
+  }
+
+  private String show(int granule) {
+    StringBuilder text = new StringBuilder();
+    for (int entry = head[granule]; entry != NONE; entry = next[entry]) {
+      text.append(text.isEmpty() ? "" : "; ").append(show(value[entry]));
+      text.append((state[entry] & VISIBLE) != 0 ? "" : " (overwritten)");
+    }
+    return text.toString();
+  }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.testing;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+
+/**
+ * What a simulated device stores, in granules of {@link #GRANULE_BYTES}: what a read finds now,
+ * what a power loss leaves for sure, and in between the writes since the last flush, each block of
+ * which may be lost or kept. Faults lie in an overlay beside it, and can be switched off.
+ */
+public final class SimMedium {
+  /** The unit of contents: one long. */
+  public static final int GRANULE_BYTES = Long.BYTES;
+
+  static final byte BAD_READ = 1;
+  static final byte BAD_WRITE = 2;
+
+  private final int blockGranules;
+  private final long[] now;
+  private final long[] durable;
+  private final byte[] faults;
+
+  // The writes since the last flush, block by block, in order: which block, and its contents.
+  private boolean keepsLog;
+  private int[] logBlock = new int[64];
+  private long[] logNumber = new long[64];
+  private long[] logContents;
+  private int logSize;
+  private long writes;
+
+  /**
+   * @param name makes the first contents differ from those of other media
+   * @param blockGranules how many granules are written as one, or not at all
+   */
+  public SimMedium(int name, int granules, int blockGranules) {
+    this.blockGranules = blockGranules;
+    now = new long[granules];
+    for (int i = 0; i < granules; i++) {
+      now[i] = 1L << 62 | (long) name << 40 | i;
+    }
+    durable = now.clone();
+    faults = new byte[granules / blockGranules];
+    logContents = new long[64 * blockGranules];
+  }
+
+  /** Whether a power loss can come: only then the writes since the last flush are remembered. */
+  public void setKeepsLog(boolean keepsLog) {
+    this.keepsLog = keepsLog;
+  }
+
+  int blockGranules() {
+    return blockGranules;
+  }
+
+  int granules() {
+    return now.length;
+  }
+
+  /** What a read finds. */
+  public long at(int granule) {
+    return now[granule];
+  }
+
+  /** Makes every block bad, in one way or both, with the given odds. */
+  public void spoil(SplittableRandom random, int perMille) {
+    for (int i = 0; i < faults.length; i++) {
+      faults[i] = random.nextInt(1000) < perMille ? (byte) (1 + random.nextInt(3)) : 0;
+    }
+  }
+
+  boolean isBad(int fromBlock, int toBlock, byte how) {
+    for (int i = fromBlock; i < toBlock; i++) {
+      if ((faults[i] & how) != 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** How many block writes there were: those below a number are in a flush that begins now. */
+  long writes() {
+    return writes;
+  }
+
+  void write(int block, long[] from, int fromIndex, boolean fua) {
+    int start = block * blockGranules;
+    System.arraycopy(from, fromIndex, now, start, blockGranules);
+    writes++;
+    if (!keepsLog) {
+      return;
+    }
+    if (fua) {
+      System.arraycopy(from, fromIndex, durable, start, blockGranules);
+      for (int i = 0; i < logSize; i++) {
+        logBlock[i] = logBlock[i] == block ? -1 : logBlock[i];
+      }
+      return;
+    }
+    if (logSize == logBlock.length) {
+      logBlock = Arrays.copyOf(logBlock, 2 * logSize);
+      logNumber = Arrays.copyOf(logNumber, 2 * logSize);
+      logContents = Arrays.copyOf(logContents, 2 * logSize * blockGranules);
+    }
+    logBlock[logSize] = block;
+    logNumber[logSize] = writes;
+    System.arraycopy(from, fromIndex, logContents, logSize * blockGranules, blockGranules);
+    logSize++;
+  }
+
+  /** Makes durable what was written before the write numbered {@code before}. */
+  void flush(long before) {
+    int kept = 0;
+    for (int i = 0; i < logSize; i++) {
+      if (logBlock[i] < 0) {
+        continue;
+      }
+      if (logNumber[i] <= before) {
+        persist(i);
+      } else {
+        logBlock[kept] = logBlock[i];
+        logNumber[kept] = logNumber[i];
+        System.arraycopy(
+            logContents, i * blockGranules, logContents, kept * blockGranules, blockGranules);
+        kept++;
+      }
+    }
+    logSize = kept;
+  }
+
+  private void persist(int entry) {
+    System.arraycopy(
+        logContents,
+        entry * blockGranules,
+        durable,
+        logBlock[entry] * blockGranules,
+        blockGranules);
+  }
+
+  /** Drops some of what was not flushed: nothing, everything, or any part of it. */
+  public void losePower(SplittableRandom random) {
+    int odds = random.nextInt(5);
+    for (int i = 0; i < logSize; i++) {
+      if (logBlock[i] >= 0 && random.nextInt(4) < odds) {
+        persist(i);
+      }
+    }
+    logSize = 0;
+    System.arraycopy(durable, 0, now, 0, now.length);
+  }
+}
