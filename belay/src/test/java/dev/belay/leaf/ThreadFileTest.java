@@ -4,9 +4,11 @@ package dev.belay.leaf;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.belay.Bio;
 import dev.belay.CancelFlag;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.testing.DrivenStack;
@@ -22,6 +24,8 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -379,5 +383,48 @@ final class ThreadFileTest {
     assertThat(outcome.result()).isEqualTo(-Errno.EROFS);
     assertThat(outcome.cleanBytes()).isEqualTo(4096);
     assertThat(stack.run(device, Op.READ, 0, buffer)).isEqualTo(Outcome.done(4096));
+  }
+
+  /** A loop that sleeps is woken by whoever sends, raises or finishes. */
+  @Test
+  void manyThreadsShareAThreadedLoop() throws Exception {
+    GatedFile file = gated(Calls.NATIVE);
+    Loop loop = Loop.threaded("test");
+    ThreadFile device = new ThreadFile(loop, file, options, 8, 2);
+    loop.start();
+    MemorySegment buffer = stack.memory(16 * PIECE);
+    AtomicInteger completions = new AtomicInteger();
+    List<Thread> senders = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      int seed = i;
+      senders.add(Thread.ofPlatform().start(() -> send(loop, device, buffer, seed, completions)));
+    }
+    for (Thread sender : senders) {
+      sender.join();
+    }
+    assertThat(loop.close(60_000_000_000L)).isZero();
+    assertThat(completions).hasValue(4 * 500);
+  }
+
+  private static void send(
+      Loop loop, ThreadFile device, MemorySegment buffer, int seed, AtomicInteger completions) {
+    Random random = new Random(seed);
+    Semaphore window = new Semaphore(16);
+    for (int i = 0; i < 500; i++) {
+      CancelFlag flag = new CancelFlag();
+      Bio bio =
+          new Bio(
+              loop,
+              ended -> {
+                completions.incrementAndGet();
+                window.release();
+              });
+      window.acquireUninterruptibly();
+      bio.prepare(Op.READ, device, 0, (1 + random.nextInt(16)) * (long) PIECE, buffer, 0, flag);
+      assertThat(loop.send(bio)).isTrue();
+      if (random.nextInt(3) == 0) {
+        flag.raise();
+      }
+    }
   }
 }
