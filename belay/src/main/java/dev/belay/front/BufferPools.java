@@ -22,6 +22,12 @@ final class BufferPools {
     BufferPool[] more = Arrays.copyOf(pools, pools.length + 1);
     more[pools.length] = pool;
     pools = more;
+    // The loop's own thread registers it; what is sent before that is merely not registered yet.
+    if (loop.isThreaded()) {
+      loop.execute(() -> loop.poller().pin(pool.slab()));
+    } else {
+      loop.poller().pin(pool.slab());
+    }
     return pool;
   }
 
