@@ -287,16 +287,6 @@ final class VolumeTest {
   void aBlockingCallOnTheLoopIsRefusedRatherThanWaitingForItself() throws Exception {
     try (Volume volume = memory()) {
       MemorySegment buffer = Arena.ofAuto().allocate(512, 512);
-      assertThatThrownBy(
-              () ->
-                  volume
-                      .readAsync(0, buffer)
-                      .thenRun(() -> assertThat(volume.loop().isOnLoop()).isFalse())
-                      .get(20, TimeUnit.SECONDS))
-          .as("dependents run on the loop, or on the caller if it was done before")
-          .satisfiesAnyOf(
-              e -> assertThat(e).isNull(),
-              e -> assertThat(e).isInstanceOf(ExecutionException.class));
       IoFuture[] seen = new IoFuture[1];
       AtomicReference<Throwable> thrown = new AtomicReference<>();
       volume
