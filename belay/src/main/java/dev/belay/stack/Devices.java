@@ -4,10 +4,11 @@ package dev.belay.stack;
 import dev.belay.Device;
 import dev.belay.Loop;
 import dev.belay.Op;
+import dev.belay.leaf.FileEngine;
 import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
-import dev.belay.leaf.ThreadFile;
+import dev.belay.leaf.UringTuning;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
@@ -25,17 +26,24 @@ import java.util.Map;
 final class Devices {
   private static final long BLOCK_LARGEST_BYTES = 1 << 20;
 
-  private static final String[] FILE_OPTIONS = {
-    "size", "direct", "block", "read-only", "engine", "depth", "threads"
-  };
-
   /** In the order in which they are shown. */
   static final Map<String, Form> FORMS =
       byName(
           List.of(
-              Form.onPath("file", Devices::openFile, FILE_OPTIONS),
               Form.leaf("null", Devices::openNull, "size", "block"),
               Form.leaf("memory", Devices::openMemory, "size", "block"),
+              Form.onPath(
+                  "file",
+                  Devices::openFile,
+                  "size",
+                  "direct",
+                  "block",
+                  "read-only",
+                  "engine",
+                  "depth",
+                  "piece",
+                  "window",
+                  "threads"),
               Form.onOne("linear", Devices::openLinear, "offset", "size"),
               Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
               Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
@@ -54,31 +62,42 @@ final class Devices {
     return map;
   }
 
-  private static Device openFile(Loop loop, DeviceCall call, List<Device> none) throws IOException {
-    FileOptions options = FileOptions.of(((BarePath) call.args().getFirst()).path());
-    if (call.option("size") != null) {
-      options = options.withSize(call.sizeBytes("size"));
-    }
-    if (call.option("block") != null) {
-      options = options.withBlock(blockBytes(call, 512));
-    }
-    String direct = call.word("direct", "auto", "auto", "on", "off");
-    options =
-        options
-            .withDirect(FileOptions.Direct.valueOf(direct.toUpperCase(Locale.ROOT)))
-            .withReadOnly(call.onOff("read-only", false));
-    int depth = (int) call.count("depth", 32, 1, 65536);
-    int threads = (int) call.count("threads", 16, 1, 4096);
-    call.word("engine", "auto", "auto", "threads");
-    return ThreadFile.open(loop, options, depth, threads);
-  }
-
   private static Device openNull(Loop loop, DeviceCall call, List<Device> none) {
     return new Null(loop, call.sizeBytes("size", 1L << 40), blockBytes(call, 512));
   }
 
   private static Device openMemory(Loop loop, DeviceCall call, List<Device> none) {
     return new Memory(loop, call.sizeBytes("size"), blockBytes(call, 512));
+  }
+
+  private static Device openFile(Loop loop, DeviceCall call, List<Device> none) throws IOException {
+    FileOptions options =
+        FileOptions.of(((BarePath) call.args().getFirst()).path())
+            .withSize(call.sizeBytes("size", FileOptions.AS_IT_IS))
+            .withBlock(call.option("block") == null ? FileOptions.AS_IT_IS : blockBytes(call, 512))
+            .withDirect(
+                named(FileOptions.Direct.class, call.word("direct", "auto", "auto", "on", "off")))
+            .withReadOnly(call.onOff("read-only", false));
+    FileEngine engine =
+        named(FileEngine.class, call.word("engine", "auto", "auto", "uring", "threads"));
+    UringTuning usual = UringTuning.DEFAULT;
+    long depth = call.count("depth", -1, 1, 32_768);
+    long piece = call.sizeBytes("piece", usual.pieceBytes());
+    if (piece > 1 << 30) {
+      throw call.optionError("piece", "piece is how much is sent in one request: 512 to 1G");
+    }
+    long window = call.sizeBytes("window", Math.max(piece, usual.windowBytes()));
+    int threads = (int) call.count("threads", FileEngine.DEFAULT_THREADS, 1, 10_000);
+    return engine.open(
+        loop,
+        options,
+        new UringTuning(depth < 0 ? usual.depth() : (int) depth, (int) piece, window),
+        depth < 0 ? Math.max(threads, FileEngine.DEFAULT_THREADS_DEPTH) : (int) depth,
+        threads);
+  }
+
+  private static <E extends Enum<E>> E named(Class<E> kind, String word) {
+    return Enum.valueOf(kind, word.toUpperCase(Locale.ROOT));
   }
 
   private static Device openLinear(Loop loop, DeviceCall call, List<Device> lowers) {
@@ -127,11 +146,9 @@ final class Devices {
     List<Fault.Rule> rules = new ArrayList<>();
     if (!effect.equals(none)) {
       Fault.Rule rule =
-          Fault.Rule.of(Fault.Effect.valueOf(effect.toUpperCase(Locale.ROOT)))
-              .withRate(rate)
-              .withDelay(delayNanos);
+          Fault.Rule.of(named(Fault.Effect.class, effect)).withRate(rate).withDelay(delayNanos);
       if (!op.equals("any")) {
-        rule = rule.on(op.equals("zeroes") ? Op.WRITE_ZEROES : opNamed(op));
+        rule = rule.on(op.equals("zeroes") ? Op.WRITE_ZEROES : named(Op.class, op));
       }
       for (ByteRange range : ranges) {
         rules.add(rule.within(range.startBytes(), range.endBytes() - range.startBytes()));
@@ -141,10 +158,6 @@ final class Devices {
       }
     }
     return new Fault(loop, lowers.getFirst(), rules, seed);
-  }
-
-  private static Op opNamed(String word) {
-    return Op.valueOf(word.toUpperCase(Locale.ROOT));
   }
 
   private static int blockBytes(DeviceCall call, int absentBytes) {

@@ -13,16 +13,24 @@ import dev.belay.front.FailedException;
 import dev.belay.front.IoEvent;
 import dev.belay.front.IoOptions;
 import dev.belay.front.Volume;
+import dev.belay.uring.UringSupport;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Devices from text: that options reach them, and that a mistake says where and leaves nothing. */
 final class StackTest {
+  @TempDir Path directory;
+
   @Test
   void everyDeviceTakesNoOptionThatItDoesNotKnow() {
     for (String name : Stack.deviceNames()) {
@@ -44,15 +52,76 @@ final class StackTest {
     assertThat(limits("memory(size=1M, block=1)").logicalBlockBytes()).isEqualTo(1);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"auto", "threads"})
+  void fileHasWhatItIsGiven(String engine) throws Exception {
+    String path = directory.resolve("a b.img").toString();
+    String text = "file('" + path + "', engine=" + engine + ", size=1M, direct=off, block=4k)";
+    assertThat(limits(text).sizeBytes()).isEqualTo(1 << 20);
+    assertThat(limits(text).logicalBlockBytes()).isEqualTo(4096);
+    assertThat(Files.size(Path.of(path))).isEqualTo(1 << 20);
+    assertThat(status(text)).contains("buffered");
+    assertThat(limits("linear('" + path + "')").sizeBytes()).isEqualTo(1 << 20);
+    String readOnly = "file('" + path + "', read-only=on, engine=" + engine + ")";
+    try (Volume volume = Volume.open(readOnly)) {
+      volume.read(0, new byte[4096]);
+      assertThatThrownBy(() -> volume.write(0, new byte[4096])).isInstanceOf(FailedException.class);
+    }
+  }
+
   @Test
-  void aFileHasWhatItIsGiven(@TempDir Path directory) {
-    String path = directory.resolve("a").toString();
-    Limits limits =
-        limits("file(" + path + ", size=1M, direct=off, block=1k, engine=threads, depth=2)");
-    assertThat(limits).isEqualTo(new Limits(1 << 20, 1024, 1, 1 << 20));
-    assertThat(limits(path).sizeBytes()).as("a bare path").isEqualTo(1 << 20);
-    assertThat(wrong("linear(" + path + "x)").sentence()).contains("to have it made, say how");
-    assertThat(wrong("file(" + path + ", direct=maybe)").sentence()).contains("direct");
+  void fileTellsItsEngines() {
+    String path = directory.resolve("a.img").toString();
+    assertThat(status("file(" + path + ", size=1M, engine=threads, threads=3, depth=5)"))
+        .contains("3 threads");
+    if (UringSupport.look().usable()) {
+      String pieces = "file(" + path + ", engine=uring, piece=64k, window=1M, depth=3)";
+      assertThat(limits(pieces).largestTransferBytes()).isEqualTo(65536);
+    }
+  }
+
+  @Test
+  void fileMistakesSayWhereAndWhat() {
+    String path = directory.resolve("none.img").toString();
+    at(path, 1, "size=1G");
+    at("linear(" + path + ")", 8, "size=1G");
+    at("file(" + path + ")", 6, "size=1G");
+    at("file(null())", 6, "takes the path");
+    at("file()", 6, "one device or path");
+    at("file(a, engine=iouring)", 16, "uring");
+    at("file(a, block=3)", 15, "power of two");
+    at("file(a, window=1k)", 6, "at least a piece");
+    at("file(a, piece=2G)", 15, "piece");
+    at("file(a, depth=0)", 15, "depth");
+    assertThat(Files.exists(Path.of(path))).isFalse();
+  }
+
+  @Test
+  void filesAreClosedWhenALaterOneFails() throws Exception {
+    Path first = directory.resolve("first.img");
+    long before = openDescriptorsOf(first);
+    for (int i = 0; i < 20; i++) {
+      wrong("concat(file(" + first + ", size=1M), " + directory.resolve("none.img") + ")");
+    }
+    assertThat(openDescriptorsOf(first)).isEqualTo(before);
+  }
+
+  private static long openDescriptorsOf(Path file) throws IOException {
+    Path descriptors = Path.of("/proc/self/fd");
+    if (!Files.isDirectory(descriptors)) {
+      return 0;
+    }
+    try (Stream<Path> all = Files.list(descriptors)) {
+      return all.filter(
+              fd -> {
+                try {
+                  return Files.readSymbolicLink(fd).equals(file);
+                } catch (IOException e) {
+                  return false; // closed meanwhile
+                }
+              })
+          .count();
+    }
   }
 
   @Test
