@@ -209,7 +209,14 @@ public final class Loop {
 
   private void runUntilClosed() {
     while (!isClosing || open > 0) {
-      turn(Long.MAX_VALUE);
+      try {
+        turn(Long.MAX_VALUE);
+      } catch (RuntimeException | Error defect) {
+        // Requests wait for this thread: it goes on, slowly, so that a lasting defect does not
+        // spin.
+        defects.accept(defect);
+        LockSupport.parkNanos(1_000_000);
+      }
     }
     closeAll();
   }

@@ -277,4 +277,47 @@ final class LoopTest {
     assertThatThrownBy(bio::complete).hasMessageContaining("not in the stack");
     assertThat(ended).hasSize(1);
   }
+
+  @Test
+  void aPollerThatThrowsDoesNotEndTheLoopsThread() throws Exception {
+    Loop threaded = Loop.threaded("test");
+    List<Throwable> seen = java.util.Collections.synchronizedList(new ArrayList<>());
+    threaded.setDefects(seen::add);
+    Poller good = threaded.poller();
+    threaded.setPoller(
+        new Poller() {
+          private boolean hasThrown;
+
+          @Override
+          public int reap() {
+            return 0;
+          }
+
+          @Override
+          public void enter(long waitNanos) {
+            if (!hasThrown) {
+              hasThrown = true;
+              throw new IllegalStateException("planted");
+            }
+            good.enter(waitNanos);
+          }
+
+          @Override
+          public void wake() {
+            good.wake();
+          }
+
+          @Override
+          public void close() {}
+        });
+    Sink sink = new Sink(threaded);
+    threaded.start();
+    java.util.concurrent.CountDownLatch done = new java.util.concurrent.CountDownLatch(1);
+    Bio bio = new Bio(threaded, ended -> done.countDown());
+    bio.prepare(Op.FLUSH, sink, 0, 0, MemorySegment.NULL, 0, new CancelFlag());
+    assertThat(threaded.send(bio)).isTrue();
+    assertThat(done.await(20, java.util.concurrent.TimeUnit.SECONDS)).isTrue();
+    assertThat(threaded.close(Long.MAX_VALUE)).isZero();
+    assertThat(seen).hasSize(1).allMatch(t -> t.getMessage().equals("planted"));
+  }
 }

@@ -27,6 +27,9 @@ import org.jspecify.annotations.Nullable;
  * taken, and then says that it is full.
  */
 public final class AioContext implements AutoCloseable {
+  /** How long a driven loop sleeps at a time: an interrupt does not end its system call. */
+  private static final long LOOK_UP_NANOS = 100_000_000;
+
   private final Loop loop;
   private final Device root;
   private final boolean isShared;
@@ -232,7 +235,7 @@ public final class AioContext implements AutoCloseable {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
-      loop.turn(left);
+      loop.turn(Math.min(left, LOOK_UP_NANOS));
       if (ready.size < least && timeoutNanos != Long.MAX_VALUE) {
         left = timeoutNanos - (loop.clock().nanos() - start);
         if (left <= 0) {
@@ -284,7 +287,7 @@ public final class AioContext implements AutoCloseable {
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
-        loop.turn(Long.MAX_VALUE);
+        loop.turn(LOOK_UP_NANOS);
       }
       return iocb.state == Iocb.READY ? take(iocb) : null;
     }
