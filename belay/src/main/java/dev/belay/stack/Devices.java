@@ -9,6 +9,7 @@ import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
 import dev.belay.leaf.UringTuning;
+import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
@@ -50,7 +51,8 @@ final class Devices {
               Form.onOne("delay", Devices::openDelay, "read", "write", "flush"),
               Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst"),
               Form.onOne(
-                  "fault", Devices::openFault, "effect", "rate", "range", "op", "delay", "seed")));
+                  "fault", Devices::openFault, "effect", "rate", "range", "op", "delay", "seed"),
+              Form.onOne("align", Devices::openAlign, "block", "bounce")));
 
   private Devices() {}
 
@@ -158,6 +160,12 @@ final class Devices {
       }
     }
     return new Fault(loop, lowers.getFirst(), rules, seed);
+  }
+
+  private static Device openAlign(Loop loop, DeviceCall call, List<Device> lowers) {
+    Device lower = lowers.getFirst();
+    int block = blockBytes(call, lower.limits().logicalBlockBytes());
+    return new Align(loop, lower, block, call.sizeBytes("bounce", Align.DEFAULT_BOUNCE_BYTES));
   }
 
   private static int blockBytes(DeviceCall call, int absentBytes) {

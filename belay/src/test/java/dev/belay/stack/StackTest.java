@@ -146,6 +146,17 @@ final class StackTest {
   }
 
   @Test
+  void alignHasTheBlockOfTheLowerDeviceUnlessItIsGiven() {
+    assertThat(limits("align(null(size=8k, block=4k))"))
+        .isEqualTo(new Limits(8192, 1, 1, Long.MAX_VALUE));
+    assertThat(status("align(null(block=4k))")).contains("blocks of 4096", " 64 bounce buffers");
+    assertThat(status("align(null(), block=2k, bounce=128k)"))
+        .contains("blocks of 2048", " 2 bounce buffers");
+    at("align(null(block=4k), block=512)", 1, "the lower device's block");
+    at("align(null(), bounce=1k)", 1, "one bounce buffer");
+  }
+
+  @Test
   void delayHoldsBackWhatItIsTold() {
     String status = status("delay(memory(size=1M), read=20ms, write=3ms, flush=7ms)");
     assertThat(status).contains("20000000 ns", " 3000000 ns", " 7000000 ns");
