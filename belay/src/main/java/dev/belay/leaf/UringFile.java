@@ -22,7 +22,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code file(PATH, engine=uring, depth=128, piece=256k, window=8M)}: a file or a block device by
+ * {@code file(PATH, engine=uring, depth=128, piece=256k, window=4M)}: a file or a block device by
  * io_uring.
  *
  * <p>At most {@code depth} bios, and about {@code window} bytes, are with the kernel; the rest is

@@ -10,7 +10,7 @@ package dev.belay.leaf;
  * @param windowBytes how much in all requests together, at least one piece
  */
 public record UringTuning(int depth, int pieceBytes, long windowBytes) {
-  public static final UringTuning DEFAULT = new UringTuning(128, 256 << 10, 8 << 20);
+  public static final UringTuning DEFAULT = new UringTuning(128, 256 << 10, 4 << 20);
 
   private static final int LARGEST_DEPTH = 32_768;
   private static final int LARGEST_PIECE_BYTES = 1 << 30;
