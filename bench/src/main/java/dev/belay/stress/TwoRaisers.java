@@ -31,14 +31,10 @@ public class TwoRaisers {
 
   @Actor
   public void second() {
-    flag.raise(CancelFlag.Reason.DISCONNECT);
-  }
-
-  @Actor
-  public void reader() {
     CancelFlag.Reason before = flag.reason();
+    flag.raise(CancelFlag.Reason.DISCONNECT);
     CancelFlag.Reason after = flag.reason();
-    if (before != null && before != after) {
+    if (after == null || (before != null && before != after) || flag.reason() != after) {
       steady = 0;
     }
   }
