@@ -76,7 +76,7 @@ public final class Main implements Runnable {
   }
 
   private static List<Object> commands() {
-    return List.of(new Io(), new Doctor(), new Describe(), new Completion());
+    return List.of(new Bench(), new Io(), new Doctor(), new Describe(), new Completion());
   }
 
   @Override
