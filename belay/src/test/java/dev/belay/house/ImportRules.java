@@ -31,7 +31,7 @@ final class ImportRules {
           "front", Set.of("", "uring", "md", "nbd", "leaf", "target", "stack"));
 
   /** Programs above the library: free. */
-  private static final Set<String> TOP = Set.of("cli", "bench");
+  private static final Set<String> TOP = Set.of("cli", "bench", "stress");
 
   private static final Pattern OURS = Pattern.compile("dev\\.belay(?:\\.([a-z]\\w*))?(?:\\..*)?");
 
