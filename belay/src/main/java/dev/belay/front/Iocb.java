@@ -150,7 +150,7 @@ public final class Iocb {
       // A flag that somebody may still raise, or that is up, belonged to an earlier request.
       flag = new CancelFlag();
     }
-    flagIsKnown = false;
+    flagIsKnown = above != null; // whoever raises that, raises this
     MemorySegment memory = segment;
     if (op.hasBuffer() && memory != lastDirect) {
       memory = direct(memory);

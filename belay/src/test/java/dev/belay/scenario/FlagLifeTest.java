@@ -187,6 +187,31 @@ final class FlagLifeTest {
     assertThat(raised).isGreaterThanOrEqualTo(later);
   }
 
+  /** The flag that was above the last request of a control block is not above its next one. */
+  @Test
+  void aParentThatIsRaisedLateDoesNotHitTheBlocksNextRequest() throws Exception {
+    Loop loop = Loop.driven();
+    HeldLeaf leaf = new HeldLeaf(loop, SIZE, 1);
+    try (AioContext context = AioContext.driving(loop, leaf, 2)) {
+      leaf.release();
+      CancelFlag old = new CancelFlag();
+      Iocb iocb = context.newIocb().setFlag(old).prepareRead(0, Ground.memory(BLOCK));
+      context.submit(iocb);
+      assertThat(context.getEvents(1, 1, Ground.LONG)).hasSize(1);
+      leaf.hold();
+      loop.turn(0);
+      Iocb inDevice = context.newIocb().prepareRead(0, Ground.memory(BLOCK));
+      context.submit(inDevice);
+      context.submit(iocb.setFlag(null));
+      old.raise();
+      loop.turn(0);
+      leaf.release();
+      assertThat(context.getEvents(2, 2, Ground.LONG))
+          .hasSize(2)
+          .allMatch(e -> e.result() == BLOCK && e.outcome().reason() == null);
+    }
+  }
+
   /** The same with one parent flag for requests that are long over. */
   @Test
   void aParentThatIsRaisedLateHitsOnlyWhatIsStillUnderIt() throws Exception {
