@@ -72,7 +72,7 @@ final class KillTest {
             Long.toString(first));
     Process child =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    Runnable kill = child::destroyForcibly;
+    Runnable kill = child.toHandle()::destroyForcibly; // it leaves what was said to be read
     long durable = -1;
     try (BufferedReader lines = child.inputReader(StandardCharsets.US_ASCII)) {
       CompletableFuture.delayedExecutor(30, TimeUnit.SECONDS).execute(kill);
