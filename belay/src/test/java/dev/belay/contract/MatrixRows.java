@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.contract;
+
+import dev.belay.Device;
+import dev.belay.Loop;
+import dev.belay.Op;
+import dev.belay.leaf.FileOptions;
+import dev.belay.leaf.Memory;
+import dev.belay.leaf.Null;
+import dev.belay.leaf.ThreadFile;
+import dev.belay.leaf.UringFile;
+import dev.belay.leaf.UringTuning;
+import dev.belay.target.Concat;
+import dev.belay.target.Delay;
+import dev.belay.target.Fault;
+import dev.belay.target.Linear;
+import dev.belay.target.Stripe;
+import dev.belay.target.Throttle;
+import dev.belay.uring.UringSupport;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+
+/** Every device, and how the contract matrix makes one. A new device gets a row here. */
+final class MatrixRows {
+  private MatrixRows() {}
+
+  /**
+   * A target.
+   *
+   * @param passes whether what comes in goes on by itself, be it later
+   */
+  record Target(String name, boolean passes, Maker maker) {
+    /** Makes it, over as many lower devices as it needs. */
+    Device make(Loop loop, Supplier<Device> lower) {
+      return maker.make(loop, lower);
+    }
+
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  /** Makes a target over what {@code lower} gives, once for each lower device. */
+  @FunctionalInterface
+  interface Maker {
+    Device make(Loop loop, Supplier<Device> lower);
+  }
+
+  /**
+   * A leaf.
+   *
+   * @param keeps whether what is written can be read again
+   */
+  record Leaf(String name, boolean keeps, Opener opener) {
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  /** Opens a leaf of {@link #LEAF_BYTES}, with files in a directory. */
+  @FunctionalInterface
+  interface Opener {
+    Device open(Loop loop, Path directory) throws IOException;
+  }
+
+  static final long LEAF_BYTES = 1 << 20;
+
+  private static final int BLOCK = HeldLeaf.BLOCK_BYTES;
+
+  /** Whole blocks also of a file, which may have coarser ones. */
+  private static final long CHUNK = 4096;
+
+  static final List<Target> TARGETS =
+      List.of(
+          passing("linear", MatrixRows::linear),
+          passing("concat", (loop, lower) -> new Concat(loop, many(3, lower))),
+          passing("concat of one", (loop, lower) -> new Concat(loop, many(1, lower))),
+          passing("stripe", (loop, lower) -> new Stripe(loop, many(3, lower), CHUNK)),
+          passing("stripe of one", (loop, lower) -> new Stripe(loop, many(1, lower), CHUNK)),
+          passing("delay", (loop, lower) -> new Delay(loop, lower.get(), 1000, 2000, 3000)),
+          passing("delay of reads", (loop, lower) -> new Delay(loop, lower.get(), 1000, 0, 0)),
+          passing(
+              "throttle",
+              (loop, lower) -> new Throttle(loop, lower.get(), 1e6, 50L * 4 * BLOCK, 1_000_000)),
+          passing(
+              "throttle of operations",
+              (loop, lower) -> new Throttle(loop, lower.get(), 1e6, 0, 1)),
+          passing("fault", (loop, lower) -> new Fault(loop, lower.get(), List.of(), 1)),
+          passing(
+              "slow fault",
+              (loop, lower) ->
+                  new Fault(
+                      loop,
+                      lower.get(),
+                      List.of(Fault.Rule.of(Fault.Effect.SLOW).withDelay(1000)),
+                      1)),
+          new Target(
+              "hanging fault",
+              false,
+              (loop, lower) ->
+                  new Fault(loop, lower.get(), List.of(Fault.Rule.of(Fault.Effect.HANG)), 1)));
+
+  static final List<Leaf> LEAVES = leaves();
+
+  private static List<Leaf> leaves() {
+    Leaf memory = new Leaf("memory", true, (loop, dir) -> new Memory(loop, LEAF_BYTES, BLOCK));
+    Leaf none = new Leaf("null", false, (loop, dir) -> new Null(loop, LEAF_BYTES, BLOCK));
+    Leaf threads =
+        new Leaf(
+            "file by threads",
+            true,
+            (loop, dir) -> ThreadFile.open(loop, options(dir, "threads"), 4, 2));
+    Leaf uring =
+        new Leaf(
+            "file by io_uring",
+            true,
+            (loop, dir) ->
+                UringFile.open(
+                    loop, options(dir, "uring"), UringTuning.DEFAULT.withPiece(16 << 10)));
+    return UringSupport.look().usable()
+        ? List.of(memory, none, threads, uring)
+        : List.of(memory, none, threads);
+  }
+
+  private static FileOptions options(Path directory, String name) {
+    String path = directory.resolve(name + System.nanoTime()).toString();
+    return FileOptions.of(path).withSize(LEAF_BYTES);
+  }
+
+  private static Target passing(String name, Maker maker) {
+    return new Target(name, true, maker);
+  }
+
+  private static Device linear(Loop loop, Supplier<Device> lower) {
+    Device below = lower.get();
+    int block = below.limits().logicalBlockBytes();
+    return new Linear(loop, below, block, below.limits().sizeBytes() - 3L * block);
+  }
+
+  private static List<Device> many(int count, Supplier<Device> lower) {
+    return Stream.generate(lower).limit(count).toList();
+  }
+
+  /** The operations that have a range. */
+  static final List<Op> RANGE_OPS = List.of(Op.READ, Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES);
+}
