@@ -45,7 +45,7 @@ public final class Loop {
   private final boolean isThreaded;
   private @Nullable Thread owner;
   private Poller poller;
-  private final List<Device> devices = new ArrayList<>();
+  final List<Device> devices = new ArrayList<>();
   private Consumer<Throwable> defects;
 
   // The mailbox: a stack of mail that is turned round when it is emptied. Any thread pushes.

@@ -16,4 +16,9 @@ public final class Inside {
   public static boolean isWatched(CancelFlag flag, Loop loop) {
     return flag.watchOf(loop) != null;
   }
+
+  /** Closes the devices of a loop that will never turn again, whatever it has open. */
+  public static void abandon(Loop loop) {
+    loop.devices.forEach(Device::close);
+  }
 }

@@ -435,13 +435,24 @@ public final class Align extends Device {
         edgeEnded(clone);
       } else {
         Bio whole = bio();
-        whole.join(clone);
+        if (!(clone.isCancelled() && isWholeDone(clone))) {
+          whole.join(clone);
+        }
         if (bounces && whole.op() == Op.READ) {
           copyOut(clone);
         }
         finish();
       }
       pieces.letGo();
+    }
+
+    /** Whether a clone that was stopped had done the piece all the same, and only not its edges. */
+    private boolean isWholeDone(Bio clone) {
+      long start = bio().offsetBytes() - first;
+      long behind = start + bio().lengthBytes();
+      return clone.extents().list().stream()
+          .filter(extent -> extent.endBytes() > start && extent.offsetBytes() < behind)
+          .allMatch(extent -> extent.state() == State.DONE);
     }
 
     private void edgeEnded(Bio clone) {

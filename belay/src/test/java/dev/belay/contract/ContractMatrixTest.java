@@ -85,7 +85,13 @@ final class ContractMatrixTest {
         (cell, stage) -> {
           long size = stage.sizeBytes();
           long block = stage.top.limits().logicalBlockBytes();
-          long[][] ranges = {{size, block}, {-block, block}, {1, block}, {0, block + 1}};
+          List<long[]> ranges = new ArrayList<>();
+          ranges.add(new long[] {size, block});
+          ranges.add(new long[] {-block, block});
+          if (block > 1) {
+            ranges.add(new long[] {1, block});
+            ranges.add(new long[] {0, block + 1});
+          }
           for (long[] range : ranges) {
             for (Op op : MatrixRows.RANGE_OPS) {
               Outcome outcome = stage.new Request(op, range[0], range[1], flag()).outcome();
@@ -307,6 +313,26 @@ final class ContractMatrixTest {
               assertThat(cell.lower == null && !sentence.equals(firstError)).isFalse();
             }
             request.isTruthful();
+          }
+        });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> whatWasDoneBeforeItWasStoppedIsDone() {
+    return where(
+        cell -> cell.lower == null && cell.upper.name().startsWith("align to"),
+        ANY,
+        (cell, stage) -> {
+          long block = HeldLeaf.BLOCK_BYTES;
+          for (int blocks = 1; blocks < 4; blocks++) {
+            CancelFlag flag = flag();
+            Request request = stage.new Request(Op.READ, block, block, flag);
+            stage.settle();
+            flag.raise();
+            stage.log.inFlight().getFirst().stopAfter(blocks * block);
+            stage.settle();
+            Kind expected = blocks == 1 ? Kind.CANCELLED : Kind.DONE;
+            assertThat(request.outcome().kind()).isEqualTo(expected);
           }
         });
   }

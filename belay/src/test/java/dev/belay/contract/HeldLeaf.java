@@ -70,6 +70,16 @@ final class HeldLeaf extends Device {
       leaf.sendMore();
     }
 
+    /** It was stopped, but its first bytes were done. */
+    void stopAfter(long doneBytes) {
+      bio.recordCancelled(State.DONE);
+      bio.mark(doneBytes, lengthBytes - doneBytes, State.UNKNOWN);
+      answer = Outcome.Kind.CANCELLED;
+      leaf.inFlight--;
+      bio.complete();
+      leaf.sendMore();
+    }
+
     /** Where it lies: which leaf, and which byte. */
     String place() {
       return leaf.log.leaves.indexOf(leaf) + "@" + offsetBytes;

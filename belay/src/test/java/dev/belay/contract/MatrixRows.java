@@ -10,6 +10,7 @@ import dev.belay.leaf.Null;
 import dev.belay.leaf.ThreadFile;
 import dev.belay.leaf.UringFile;
 import dev.belay.leaf.UringTuning;
+import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
@@ -82,6 +83,8 @@ final class MatrixRows {
           passing("concat of one", (loop, lower) -> new Concat(loop, many(1, lower))),
           passing("stripe", (loop, lower) -> new Stripe(loop, many(3, lower), CHUNK)),
           passing("stripe of one", (loop, lower) -> new Stripe(loop, many(1, lower), CHUNK)),
+          passing("align", (loop, lower) -> align(loop, lower.get(), 1)),
+          passing("align to coarser blocks", (loop, lower) -> align(loop, lower.get(), 4)),
           passing("delay", (loop, lower) -> new Delay(loop, lower.get(), 1000, 2000, 3000)),
           passing("delay of reads", (loop, lower) -> new Delay(loop, lower.get(), 1000, 0, 0)),
           passing(
@@ -138,8 +141,14 @@ final class MatrixRows {
 
   private static Device linear(Loop loop, Supplier<Device> lower) {
     Device below = lower.get();
-    int block = below.limits().logicalBlockBytes();
+    // Whole blocks of an align as well, above which a request would bounce and lose its addresses.
+    int block = Math.max(4 * BLOCK, below.limits().logicalBlockBytes());
     return new Linear(loop, below, block, below.limits().sizeBytes() - 3L * block);
+  }
+
+  private static Device align(Loop loop, Device lower, int blocks) {
+    int block = Math.max(BLOCK, lower.limits().logicalBlockBytes());
+    return new Align(loop, lower, block * blocks, 128 << 10);
   }
 
   private static List<Device> many(int count, Supplier<Device> lower) {

@@ -6,12 +6,14 @@ import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.sim.Layer.Made;
+import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
+import dev.belay.testing.SimMedium;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -46,6 +48,7 @@ final class Layers {
           layer("linear", 1, Layers::linear),
           layer("concat", 3, (loop, lowers, random) -> new Made(new Concat(loop, lowers), "")),
           layer("stripe", 4, Layers::stripe),
+          layer("align", 1, Layers::align),
           layer("delay", 1, Layers::delay),
           layer("throttle", 1, Layers::throttle),
           new Layer("fault", 1, 1, false, true, Layers::fault));
@@ -64,10 +67,15 @@ final class Layers {
     return new Layer(name, 1, lowersAtMost, false, false, maker);
   }
 
+  /** The block, but at least a granule: where a device takes any byte, contents still do not. */
+  private static int block(Limits limits) {
+    return Math.max(SimMedium.GRANULE_BYTES, limits.logicalBlockBytes());
+  }
+
   /** Somewhere in the first half of a device, in whole blocks. */
   private static long somewhere(Limits limits, SplittableRandom random) {
-    long blocks = limits.sizeBytes() / limits.logicalBlockBytes();
-    return random.nextLong(Math.max(1, blocks / 2)) * limits.logicalBlockBytes();
+    int block = block(limits);
+    return random.nextLong(Math.max(1, limits.sizeBytes() / block / 2)) * block;
   }
 
   private static Made shift(Loop loop, List<Device> lowers, SplittableRandom random) {
@@ -76,7 +84,7 @@ final class Layers {
   }
 
   private static @Nullable Made spread(Loop loop, List<Device> lowers, SplittableRandom random) {
-    int block = Plain.Spread.limits(lowers, 1).logicalBlockBytes();
+    int block = block(Plain.Spread.limits(lowers, 1));
     long chunk = (long) block << random.nextInt(4);
     if (lowers.stream().anyMatch(lower -> lower.limits().sizeBytes() < chunk)) {
       return null;
@@ -93,18 +101,30 @@ final class Layers {
     Limits limits = lowers.get(0).limits();
     long from = somewhere(limits, random);
     long size = limits.sizeBytes() - from - somewhere(limits, random) / 2;
-    size -= size % limits.logicalBlockBytes();
+    size -= size % block(limits);
     return new Made(
         new Linear(loop, lowers.get(0), from, size), "offset=" + from + ", size=" + size);
   }
 
   private static @Nullable Made stripe(Loop loop, List<Device> lowers, SplittableRandom random) {
-    int block = Plain.Spread.limits(lowers, 1).logicalBlockBytes();
+    int block = block(Plain.Spread.limits(lowers, 1));
     long chunk = (long) block * (1 + random.nextInt(9));
     if (lowers.stream().anyMatch(lower -> lower.limits().sizeBytes() < chunk)) {
       return null;
     }
     return new Made(new Stripe(loop, lowers, chunk), "chunk=" + chunk);
+  }
+
+  private static @Nullable Made align(Loop loop, List<Device> lowers, SplittableRandom random) {
+    Limits limits = lowers.get(0).limits();
+    int block = block(limits) << random.nextInt(3);
+    if (limits.sizeBytes() < block) {
+      return null;
+    }
+    long bounces = 1 + random.nextInt(3);
+    return new Made(
+        new Align(loop, lowers.get(0), block, bounces << 16),
+        "block=" + block + ", bounce=" + bounces * 64 + "k");
   }
 
   private static Made delay(Loop loop, List<Device> lowers, SplittableRandom random) {
@@ -120,7 +140,8 @@ final class Layers {
   private static Made throttle(Loop loop, List<Device> lowers, SplittableRandom random) {
     int which = random.nextInt(3);
     double iops = which == 0 ? 0 : 100 + random.nextInt(1_000_000);
-    long bytes = which == 1 ? 0 : 1000 + random.nextInt(50_000_000);
+    // A fiftieth of it is what long requests are cut into.
+    long bytes = which == 1 ? 0 : 400L * (3 + random.nextInt(125_000));
     long burst = 1 + random.nextInt(1_000_000);
     return new Made(
         new Throttle(loop, lowers.get(0), iops, bytes, burst),

@@ -109,7 +109,7 @@ final class Plain {
 
     @Override
     public Verdict map(Bio bio) {
-      long block = limits().logicalBlockBytes();
+      long block = Math.max(8, limits().logicalBlockBytes());
       long half = bio.lengthBytes() / block / 2 * block;
       if (half == 0) {
         bio.remap(lower, bio.offsetBytes());

@@ -205,6 +205,9 @@ final class Run {
   }
 
   private void submit(int number) {
+    if (wrong != null) {
+      return; // the turn that follows says so
+    }
     Ask ask = plan.asks().get(number);
     int index = 0;
     while (places[index].isOpen) {
@@ -374,6 +377,7 @@ final class Run {
     }
     isCrashed = false;
     releases = 0;
+    Inside.abandon(rig.loop);
     rig = new Rig(plan, steps, media);
     start();
     look(false);

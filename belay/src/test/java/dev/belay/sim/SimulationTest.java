@@ -16,7 +16,7 @@ final class SimulationTest {
   private static final long REQUESTS = Long.getLong("belay.sim.requests", 300_000);
 
   /** Seeds that once found something. */
-  private static final long[] PINNED = {};
+  private static final long[] PINNED = {34, 46, 393, 585};
 
   @Test
   void noLawIsBroken() {
