@@ -118,7 +118,7 @@ final class LeafMatrixTest {
     for (Leaf leaf : MatrixRows.LEAVES) {
       tests.add(test(leaf, null, law));
       for (Target target : MatrixRows.TARGETS) {
-        if (target.passes()) {
+        if (target.passes() && !target.name().equals(MatrixRows.SLOW)) {
           tests.add(test(leaf, target, law));
         }
       }

@@ -71,6 +71,11 @@ final class MatrixRows {
 
   static final long LEAF_BYTES = 1 << 20;
 
+  /**
+   * What would take too long on real time: its rate is low, so that it cuts even short requests.
+   */
+  static final String SLOW = "throttle of bytes";
+
   private static final int BLOCK = HeldLeaf.BLOCK_BYTES;
 
   /** Whole blocks also of a file, which may have coarser ones. */
@@ -88,7 +93,7 @@ final class MatrixRows {
           passing("delay", (loop, lower) -> new Delay(loop, lower.get(), 1000, 2000, 3000)),
           passing("delay of reads", (loop, lower) -> new Delay(loop, lower.get(), 1000, 0, 0)),
           passing(
-              "throttle",
+              SLOW,
               (loop, lower) -> new Throttle(loop, lower.get(), 1e6, 50L * 4 * BLOCK, 1_000_000)),
           passing(
               "throttle of operations",
