@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * taken, and then says that it is full.
  */
 public final class AioContext implements AutoCloseable {
-  /** How long a driven loop sleeps at a time: an interrupt does not end its system call. */
+  /** How long a driven loop sleeps at a time while a cancelled request is waited for. */
   private static final long LOOK_UP_NANOS = 100_000_000;
 
   private final Loop loop;
@@ -196,7 +196,9 @@ public final class AioContext implements AutoCloseable {
    *
    * @param least waits until there are so many, or {@code timeout} is over, or the context is idle
    * @param most takes no more than these
-   * @throws InterruptedException if the thread is interrupted while it waits; no event is lost
+   * @throws InterruptedException if the thread is interrupted while it waits; no event is lost. A
+   *     driven loop that sleeps in the kernel notices an interrupt with the next event, or when the
+   *     timeout is over: give one where that matters
    */
   public List<IoEvent> getEvents(int least, int most, Duration timeout)
       throws InterruptedException {
@@ -235,7 +237,7 @@ public final class AioContext implements AutoCloseable {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
-      loop.turn(Math.min(left, LOOK_UP_NANOS));
+      loop.turn(left);
       if (ready.size < least && timeoutNanos != Long.MAX_VALUE) {
         left = timeoutNanos - (loop.clock().nanos() - start);
         if (left <= 0) {

@@ -40,6 +40,9 @@ public final class UringPoller implements Poller, Waiting {
   /** How long the device may stay silent before it is worthwhile to watch what it has. */
   private static final long PATIENCE_NANOS = 1_000_000;
 
+  /** So many are watched at once. */
+  private static final int FEW = 4;
+
   private static final long GENERATION = 1L << 20;
   private static final int SLOT_MASK = (int) GENERATION - 1;
   private static final int WAKE = SLOT_MASK;
@@ -266,8 +269,15 @@ public final class UringPoller implements Poller, Waiting {
   }
 
   private void sleep(long waitNanos) {
+    if (notLookedAt <= FEW) {
+      // To watch a few costs less than the kernel's timer for a short sleep.
+      watchAll();
+      if (mustAbort) {
+        prepareAborts();
+      }
+    }
     if (notLookedAt == 0) {
-      submitted(ring.submitAndWait(1, waitNanos));
+      submitted(ring.submitAndWait(1, waitNanos == Long.MAX_VALUE ? Ring.FOREVER : waitNanos));
       return;
     }
     submitted(ring.submitAndWait(1, Math.min(waitNanos, PATIENCE_NANOS)));
