@@ -76,7 +76,8 @@ public final class Main implements Runnable {
   }
 
   private static List<Object> commands() {
-    return List.of(new Bench(), new Io(), new Doctor(), new Describe(), new Completion());
+    return List.of(
+        new Demo(), new Bench(), new Io(), new Doctor(), new Describe(), new Completion());
   }
 
   @Override

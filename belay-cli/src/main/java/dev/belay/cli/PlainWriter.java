@@ -11,8 +11,8 @@ import java.nio.charset.Charset;
 
 /** Says the few signs that a terminal's character set lacks with those that every one has. */
 final class PlainWriter extends FilterWriter {
-  private static final String SIGNS = "└├│─█▓▒░µ…×·–→↑✓✗≤≥";
-  private static final String PLAIN = "`||-#=+.u.x.->^yn<>";
+  private static final String SIGNS = "└├│─┼█▓▒░µ…×·–→↑✓✗≤≥";
+  private static final String PLAIN = "`||-+#=+.u.x.->^yn<>";
 
   private PlainWriter(Writer out) {
     super(out);

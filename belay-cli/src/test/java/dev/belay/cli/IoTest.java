@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -153,37 +152,20 @@ final class IoTest {
   /** In a JVM of its own, which is told to end by the signal that Ctrl-C sends. */
   @Test
   void ctrlCRaisesTheFlagAndTheAnswerIsShown() throws Exception {
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "dev.belay.cli.Main",
-            "io",
-            "read",
-            "concat(" + path + ", delay(" + path + ", read=1h))");
     Path output = directory.resolve("output");
-    Process program = builder.redirectErrorStream(true).redirectOutput(output.toFile()).start();
-    Path started = Path.of("/proc", String.valueOf(program.pid()), "task");
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-    while (!runsTheStack(started) && System.nanoTime() < deadline) {
-      Thread.sleep(20);
-    }
+    Process program =
+        Program.start(output, "io", "read", "concat(" + path + ", delay(" + path + ", read=1h))");
+    Program.await(() -> runsTheStack(program));
     Thread.sleep(300);
-    new ProcessBuilder("kill", "-INT", String.valueOf(program.pid())).start().waitFor();
-    assertThat(program.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    Program.interrupt(program);
     String said = Files.readString(output);
     assertThat(said).contains("CANCELLED", "4 MiB done, 4 MiB clean", "interrupted: ");
     assertThat(program.exitValue()).isEqualTo(130);
   }
 
   /** Whether the loop's thread is there: the requests follow at once. */
-  private static boolean runsTheStack(Path threads) {
-    if (!Files.isDirectory(threads)) {
-      return false;
-    }
+  private static boolean runsTheStack(Process program) {
+    Path threads = Path.of("/proc", String.valueOf(program.pid()), "task");
     try (var all = Files.newDirectoryStream(threads)) {
       for (Path thread : all) {
         if (Files.readString(thread.resolve("comm")).startsWith("belay-")) {

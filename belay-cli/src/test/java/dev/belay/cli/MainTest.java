@@ -88,8 +88,8 @@ final class MainTest {
   void aPoorTerminalGetsPlainSigns() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (PrintWriter out = PlainWriter.on(bytes, StandardCharsets.US_ASCII)) {
-      out.print("├─ █░ 3 µs");
+      out.print("├─ █░ 3 µs ┼ ✓ ≥");
     }
-    assertThat(bytes.toString(StandardCharsets.US_ASCII)).isEqualTo("|- #. 3 us");
+    assertThat(bytes.toString(StandardCharsets.US_ASCII)).isEqualTo("|- #. 3 us + y >");
   }
 }

@@ -136,6 +136,19 @@ final class StackTest {
   }
 
   @Test
+  void alignTakesAnything() throws Exception {
+    assertThat(limits("align(memory(size=1M, block=4k))").logicalBlockBytes()).isEqualTo(1);
+    try (Volume volume = Volume.open("align(memory(size=1M), block=8k, bounce=64k)")) {
+      volume.write(12345, new byte[] {1, 2, 3});
+      byte[] back = new byte[4];
+      volume.read(12344, back);
+      assertThat(back).containsExactly(0, 1, 2, 3);
+    }
+    at("align(memory(size=1M, block=4k), block=512)", 1, "block");
+    at("align(null(), bounce=1)", 1, "bounce");
+  }
+
+  @Test
   void concatAndStripeStandOnMany() {
     assertThat(limits("concat(null(size=1M), null(size=2M))").sizeBytes()).isEqualTo(3 << 20);
     assertThat(limits("stripe(null(size=1M), null(size=2M))").sizeBytes()).isEqualTo(2 << 20);
