@@ -18,6 +18,10 @@ public final class BufferPool {
 
   private final long bufferBytes;
   private final long strideBytes;
+
+  /** The stride as a shift; -1 where it is no power of two and has to be divided by. */
+  private final int strideShift;
+
   private final MemorySegment slab;
   private final long firstAddress;
   private final boolean isShared;
@@ -41,6 +45,7 @@ public final class BufferPool {
     this.bufferBytes = bufferBytes;
     this.isShared = isShared;
     strideBytes = Math.ceilDiv(bufferBytes, alignmentBytes) * alignmentBytes;
+    strideShift = Long.bitCount(strideBytes) == 1 ? Long.numberOfTrailingZeros(strideBytes) : -1;
     slab =
         Arena.ofAuto()
             .allocate(Math.multiplyExact(strideBytes, count), Math.max(4096, alignmentBytes));
@@ -88,9 +93,14 @@ public final class BufferPool {
     return Long.compareUnsigned(address - firstAddress, slab.byteSize()) < 0;
   }
 
+  private int indexOf(long address) {
+    long offset = address - firstAddress;
+    return (int) (strideShift >= 0 ? offset >>> strideShift : offset / strideBytes);
+  }
+
   /** A request begins to use the buffer at {@code address}. */
   void begin(long address) {
-    int index = (int) ((address - firstAddress) / strideBytes);
+    int index = indexOf(address);
     if (isShared) {
       COUNT.getAndAdd(begun, index, 1);
     } else {
@@ -100,7 +110,7 @@ public final class BufferPool {
 
   /** It uses it no longer. On the loop's thread. */
   void end(long address) {
-    int index = (int) ((address - firstAddress) / strideBytes);
+    int index = indexOf(address);
     COUNT.setRelease(ended, index, ended[index] + 1);
   }
 
