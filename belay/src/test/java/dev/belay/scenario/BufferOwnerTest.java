@@ -14,12 +14,20 @@ import dev.belay.front.IoEvent;
 import dev.belay.front.IoFuture;
 import dev.belay.front.Iocb;
 import dev.belay.front.Volume;
+import dev.belay.leaf.FileEngine;
+import dev.belay.testing.Patterns;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Owners that give a buffer away too early, which in native interfaces is how memory is corrupted:
@@ -53,6 +61,41 @@ final class BufferOwnerTest {
       assertThat(read.outcome().result()).isEqualTo(-Errno.EFAULT);
       assertThat(bystander.get(30, TimeUnit.SECONDS)).isEqualTo(Outcome.done(BLOCK));
       volume.write(0, new byte[BLOCK]);
+    }
+  }
+
+  /** On real files, where it is the kernel that would write into memory that is somebody else's. */
+  @ParameterizedTest
+  @EnumSource(names = {"URING", "THREADS"})
+  void arenasThatAreClosedAtOnceCorruptNothing(FileEngine engine, @TempDir Path directory)
+      throws Exception {
+    Ground.needs(engine);
+    try (Volume volume = Ground.volume(engine, directory.resolve("a"), SIZE)) {
+      MemorySegment content = Ground.memory(SIZE);
+      Patterns.fill(content, 0, 1);
+      volume.write(0, content);
+      List<IoFuture> early = new ArrayList<>();
+      List<IoFuture> good = new ArrayList<>();
+      MemorySegment mine = Ground.memory(SIZE);
+      for (int i = 0; i < SIZE / BLOCK; i++) {
+        long at = (long) i * BLOCK;
+        try (Arena arena = Arena.ofShared()) {
+          early.add(volume.readAsync(at, arena.allocate(BLOCK, BLOCK)));
+          good.add(volume.readAsync(at, mine.asSlice(at, BLOCK)));
+        }
+      }
+      for (IoFuture future : good) {
+        assertThat(future.get(30, TimeUnit.SECONDS)).isEqualTo(Outcome.done(BLOCK));
+      }
+      assertThat(mine.mismatch(content)).isEqualTo(-1);
+      int failed = 0;
+      for (IoFuture future : early) {
+        Outcome outcome =
+            future.handle((done, wrong) -> future.outcome()).get(30, TimeUnit.SECONDS);
+        assertThat(outcome.result()).isIn((long) BLOCK, (long) -Errno.EFAULT);
+        failed += outcome.result() < 0 ? 1 : 0;
+      }
+      assertThat(failed).as("those whose arena was closed first").isPositive();
     }
   }
 

@@ -11,13 +11,22 @@ import dev.belay.Outcome;
 import dev.belay.front.AioContext;
 import dev.belay.front.IoEvent;
 import dev.belay.front.Iocb;
+import dev.belay.leaf.FileEngine;
 import dev.belay.leaf.Memory;
 import dev.belay.target.Fault;
 import dev.belay.target.Throttle;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * A hundred thousand requests wait where a device is slow or hangs, and one flag is raised: all
@@ -86,6 +95,46 @@ final class MassCancelTest {
       assertThat(others.stream().filter(e -> e.outcome().equals(Outcome.done(BLOCK))).count())
           .isEqualTo(COUNT / 2);
       assertThat(memory.bios()).isEqualTo(COUNT / 2);
+    }
+  }
+
+  /** In front of a real file, which has eight of them while the others wait. */
+  @ParameterizedTest
+  @EnumSource(names = {"URING", "THREADS"})
+  void behindAFile(FileEngine engine, @TempDir Path directory) throws Exception {
+    Ground.needs(engine);
+    int count = 20_000;
+    Path path = directory.resolve("a");
+    Set<Integer> done = new HashSet<>();
+    Set<Integer> ended = new HashSet<>();
+    try (AioContext context = Ground.context(engine, path, (long) count * Ground.BLOCK, count)) {
+      CancelFlag flag = new CancelFlag();
+      MemorySegment ones = Ground.memory(Ground.BLOCK, 1);
+      for (int i = 0; i < count; i++) {
+        Iocb iocb = context.newIocb().setFlag(flag).setAttachment(i);
+        context.submit(iocb.prepareWrite((long) i * Ground.BLOCK, ones));
+      }
+      List<IoEvent> events = new ArrayList<>(context.getEvents(1, count, Ground.LONG));
+      flag.raise();
+      int before = events.size();
+      events.addAll(context.getEvents(count - before, count, Ground.LONG));
+      for (IoEvent event : events) {
+        Integer number = (Integer) event.iocb().attachment();
+        assertThat(ended.add(number)).as("ended once").isTrue();
+        if (event.result() == Ground.BLOCK) {
+          done.add(number);
+        } else {
+          assertThat(event.outcome().cleanBytes()).isEqualTo(Ground.BLOCK);
+        }
+      }
+      assertThat(ended).hasSize(count);
+      assertThat(done).as("those the device had").hasSizeLessThanOrEqualTo(before + 8);
+    }
+    MemorySegment medium = MemorySegment.ofArray(Files.readAllBytes(path));
+    MemorySegment[] either = {Ground.memory(Ground.BLOCK, 0), Ground.memory(Ground.BLOCK, 1)};
+    for (int i = 0; i < count; i++) {
+      MemorySegment found = medium.asSlice((long) i * Ground.BLOCK, Ground.BLOCK);
+      assertThat(found.mismatch(either[done.contains(i) ? 1 : 0])).isEqualTo(-1);
     }
   }
 }
