@@ -89,13 +89,18 @@ final class IoCancelTest {
     }
     MemorySegment medium = MemorySegment.ofArray(Files.readAllBytes(path));
     int stopped = 0;
+    int unknown = 0;
     for (int i = 0; i < COUNT; i++) {
       IoEvent event = events.get(iocbs.get(i));
       boolean isDone = event.result() == BLOCK;
       if (i % everyOne == 0 && !isDone) {
         assertThat(event.result()).isEqualTo(-Errno.ECANCELED);
-        assertThat(event.outcome().cleanBytes()).isEqualTo(BLOCK);
         stopped++;
+        if (event.outcome().unknownBytes() == BLOCK) {
+          unknown++; // the kernel stopped what it had, and does not say when
+          continue;
+        }
+        assertThat(event.outcome().cleanBytes()).isEqualTo(BLOCK);
       } else {
         assertThat(event.result()).as("request " + i).isEqualTo(BLOCK);
       }
@@ -107,7 +112,8 @@ final class IoCancelTest {
         assertThat(Patterns.firstOther(found, at, op == Op.WRITE && isDone ? 2 : 1)).isEqualTo(-1);
       }
     }
-    assertThat(stopped).as("stopped: those that were not with the device").isPositive();
+    assertThat(stopped).as("stopped").isPositive();
+    assertThat(unknown).as("unknown: of those with the kernel").isLessThanOrEqualTo(8);
   }
 
   // --- POSIX aio_cancel ---

@@ -106,6 +106,7 @@ final class MassCancelTest {
     int count = 20_000;
     Path path = directory.resolve("a");
     Set<Integer> done = new HashSet<>();
+    Set<Integer> unknown = new HashSet<>();
     Set<Integer> ended = new HashSet<>();
     try (AioContext context = Ground.context(engine, path, (long) count * Ground.BLOCK, count)) {
       CancelFlag flag = new CancelFlag();
@@ -123,18 +124,23 @@ final class MassCancelTest {
         assertThat(ended.add(number)).as("ended once").isTrue();
         if (event.result() == Ground.BLOCK) {
           done.add(number);
+        } else if (event.outcome().unknownBytes() > 0) {
+          unknown.add(number);
         } else {
           assertThat(event.outcome().cleanBytes()).isEqualTo(Ground.BLOCK);
         }
       }
       assertThat(ended).hasSize(count);
-      assertThat(done).as("those the device had").hasSizeLessThanOrEqualTo(before + 8);
+      int taken = done.size() + unknown.size();
+      assertThat(taken).as("those the device had").isLessThanOrEqualTo(before + 8);
     }
     MemorySegment medium = MemorySegment.ofArray(Files.readAllBytes(path));
     MemorySegment[] either = {Ground.memory(Ground.BLOCK, 0), Ground.memory(Ground.BLOCK, 1)};
     for (int i = 0; i < count; i++) {
       MemorySegment found = medium.asSlice((long) i * Ground.BLOCK, Ground.BLOCK);
-      assertThat(found.mismatch(either[done.contains(i) ? 1 : 0])).isEqualTo(-1);
+      if (!unknown.contains(i)) {
+        assertThat(found.mismatch(either[done.contains(i) ? 1 : 0])).isEqualTo(-1);
+      }
     }
   }
 }

@@ -69,8 +69,10 @@ final class SplitAbortTest {
       assertThat(b.bios()).as("pieces that reached the file").isEqualTo(submitted);
       assertThat(event.result()).isEqualTo(-Errno.ECANCELED);
       Outcome outcome = event.outcome();
-      assertThat(outcome.unknownBytes()).isZero();
-      assertThat(outcome.doneBytes()).isBetween(1L * BLOCK, (a.bios() + submitted) * BLOCK);
+      // What the kernel had taken and not begun, it may have stopped: it does not say which.
+      assertThat(outcome.unknownBytes()).isLessThanOrEqualTo(8L * BLOCK);
+      assertThat(outcome.doneBytes() + outcome.unknownBytes())
+          .isBetween(1L * BLOCK, (a.bios() + submitted) * BLOCK);
       assertThat(outcome.cleanBytes()).isGreaterThanOrEqualTo((PIECES / 2 - submitted) * BLOCK);
       assertThat(context.getEvents(0, 1, Ground.LONG)).isEmpty();
       expectOnMedium(outcome);
@@ -87,7 +89,7 @@ final class SplitAbortTest {
       MemorySegment found = files[i % 2].asSlice((long) (i / 2) * BLOCK, BLOCK);
       if (outcome.extents().at(at) == Extents.State.DONE) {
         assertThat(Patterns.firstOther(found, at, 1)).isEqualTo(-1);
-      } else {
+      } else if (outcome.extents().at(at) == Extents.State.CLEAN) {
         assertThat(Patterns.firstOtherByte(found, (byte) 0)).as("clean, " + i).isEqualTo(-1);
       }
     }
