@@ -17,7 +17,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +33,8 @@ final class DemoBelay implements AutoCloseable {
   static final long NEW = 2;
 
   private static final long QUIET_MILLIS = 200;
+  private static final int WARM_REQUESTS = 300;
+  private static final long WARM_BYTES = 4L * DemoFile.CHUNK_BYTES;
 
   private final DemoFile file;
   private final Screen screen;
@@ -59,6 +63,7 @@ final class DemoBelay implements AutoCloseable {
               recording.countDown();
             });
     recording.await();
+    warmUp();
   }
 
   private void addLayers(Device device, int depth) {
@@ -133,7 +138,6 @@ final class DemoBelay implements AutoCloseable {
   private Shot run(String what, boolean isWrite) throws IOException, InterruptedException {
     layers.forEach(Layer::reset);
     isRaised = false;
-    warmUp();
     CancelFlag flag = above.child();
     IoOptions options = IoOptions.NONE.withFlag(flag);
     long size = buffer.byteSize();
@@ -195,10 +199,17 @@ final class DemoBelay implements AutoCloseable {
     return Units.bytes(bytes) + (isRecorded ? " sent" : " at the threads");
   }
 
-  /** Has the JVM load and compile what raises a flag: a program that cancels once is no case. */
-  private static void warmUp() {
-    for (int i = 0; i < 20_000; i++) {
-      new CancelFlag().child().raise();
+  /** Has the JVM load and compile what raising takes: a program that cancels once is no case. */
+  private void warmUp() throws InterruptedException {
+    MemorySegment memory = Arena.ofAuto().allocate(WARM_BYTES, 4096);
+    for (int i = 0; i < WARM_REQUESTS; i++) {
+      IoFuture future = volume.readAsync(0, memory);
+      future.flag().raise();
+      try {
+        future.get();
+      } catch (ExecutionException | CancellationException e) {
+        // It was to be stopped.
+      }
     }
   }
 
