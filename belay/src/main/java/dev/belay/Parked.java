@@ -54,6 +54,19 @@ public final class Parked implements Waiting {
     unlink(bio);
   }
 
+  /** The same from the other end: the last bio whose flag is down. */
+  public @Nullable Bio letGoLast() {
+    for (Bio bio = last; bio != null; bio = last) {
+      bio.unwatch();
+      unlink(bio);
+      if (!bio.flag().isRaised()) {
+        return bio;
+      }
+      bio.cancelClean();
+    }
+    return null;
+  }
+
   /** How many bios wait here. */
   public int size() {
     return size;

@@ -49,7 +49,7 @@ final class Devices {
               Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
               Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
               Form.onOne("delay", Devices::openDelay, "read", "write", "flush"),
-              Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst"),
+              Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst", "order"),
               Form.onOne(
                   "fault", Devices::openFault, "effect", "rate", "range", "op", "delay", "seed"),
               Form.onOne("align", Devices::openAlign, "block", "bounce")));
@@ -128,7 +128,8 @@ final class Devices {
         lowers.getFirst(),
         call.ratePerSecond("iops", 0),
         call.bytesPerSecond("bandwidth", 0),
-        call.durationNanos("burst", 100_000_000));
+        call.durationNanos("burst", 100_000_000),
+        call.word("order", "oldest", "oldest", "newest").equals("newest"));
   }
 
   private static Device openFault(Loop loop, DeviceCall call, List<Device> lowers) {

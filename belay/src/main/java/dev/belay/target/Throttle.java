@@ -27,7 +27,13 @@ import java.util.List;
  * <p>What waits here is parked: a bio whose flag goes up takes no tokens and completes clean at
  * once; of a long one the pieces that were let go are told apart from the rest.
  *
- * <pre>throttle(LOWER [, iops=RATE] [, bandwidth=SIZE] [, burst=DURATION])</pre>
+ * <p>Who waits longest goes first, unless it is to be the newest. Where more is asked for than the
+ * rate allows, and each request is of use only until its deadline, the oldest is the one with the
+ * least time left: it gets its tokens and then comes too late below. The newest has all its time;
+ * those that are overtaken wait until their flags go up. Without deadlines they may wait for ever.
+ *
+ * <pre>throttle(LOWER [, iops=RATE] [, bandwidth=SIZE] [, burst=DURATION] [, order=oldest|newest])
+ * </pre>
  */
 public final class Throttle extends Device {
   /** How many pieces of one bio wait or are below at a time. */
@@ -39,6 +45,7 @@ public final class Throttle extends Device {
   private final double iops;
   private final long bytesPerSecond;
   private final long pieceBytes;
+  private final boolean newestFirst;
   private final Gate gate;
   private final Cutter cutter = this::cut;
 
@@ -49,6 +56,21 @@ public final class Throttle extends Device {
    * @throws IllegalArgumentException if neither rate is given, or one is negative
    */
   public Throttle(Loop loop, Device lower, double iops, long bytesPerSecond, long burstNanos) {
+    this(loop, lower, iops, bytesPerSecond, burstNanos, false);
+  }
+
+  /**
+   * The same, with an order.
+   *
+   * @param newestFirst whether the newest of those that wait goes first, not the oldest
+   */
+  public Throttle(
+      Loop loop,
+      Device lower,
+      double iops,
+      long bytesPerSecond,
+      long burstNanos,
+      boolean newestFirst) {
     super(loop, "throttle", lower.limits(), List.of(lower));
     if (!(iops >= 0) || bytesPerSecond < 0 || (iops == 0 && bytesPerSecond == 0)) {
       throw new IllegalArgumentException(
@@ -63,6 +85,7 @@ public final class Throttle extends Device {
           "throttle saves up for a time above zero, not for " + burstNanos + " ns");
     }
     this.lower = lower;
+    this.newestFirst = newestFirst;
     this.iops = iops;
     this.bytesPerSecond = bytesPerSecond;
     pieceBytes = pieceBytes(bytesPerSecond, limits().logicalBlockBytes());
@@ -130,7 +153,7 @@ public final class Throttle extends Device {
           timer.set(loop().clock().nanos() + wait);
           return;
         }
-        Bio bio = parked.letGo();
+        Bio bio = newestFirst ? parked.letGoLast() : parked.letGo();
         if (bio != null) {
           pay(bio);
           bio.passOn(lower, bio.offsetBytes());
@@ -181,6 +204,7 @@ public final class Throttle extends Device {
   @Override
   public String status() {
     String rates = iops == 0 ? "" : iops + " operations a second, ";
+    rates += newestFirst ? "the newest first, " : "";
     rates += bytesPerSecond == 0 ? "" : bytesPerSecond + " bytes a second, ";
     return rates + gate.parked.size() + " wait";
   }

@@ -55,6 +55,29 @@ final class ThrottleTest {
   }
 
   @Test
+  void theNewestFirstServesThoseWhoStillHaveTime() {
+    try (DrivenStack stack = new DrivenStack(clock)) {
+      Null lower = new Null(stack.loop, 1 << 20, 512);
+      Throttle throttle = new Throttle(stack.loop, lower, 1000, 0, MILLI, true);
+      MemorySegment buffer = stack.memory(512);
+      List<Request> requests = new ArrayList<>();
+      for (int i = 0; i < 20; i++) {
+        CancelFlag flag =
+            new CancelFlag().withDeadline(clock, clock.nanos() + (i < 10 ? 4 : 100) * MILLI);
+        requests.add(stack.submit(throttle, Op.READ, 0, buffer, flag));
+      }
+      assertThat(ended(requests)).as("the burst").isEqualTo(2);
+      pass(stack, 3 * MILLI);
+      assertThat(requests.subList(17, 20)).as("the newest").allMatch(Request::ended);
+      assertThat(ended(requests)).isEqualTo(5);
+      pass(stack, 2 * MILLI);
+      assertThat(requests.subList(2, 10)).allMatch(r -> r.result().cleanBytes() == 512);
+      pass(stack, 20 * MILLI);
+      assertThat(requests.subList(10, 20)).allMatch(r -> r.result().doneBytes() == 512);
+    }
+  }
+
+  @Test
   void aLongBioGoesInPiecesAndIsStoppedBetweenThem() {
     try (DrivenStack stack = new DrivenStack(clock)) {
       Null lower = new Null(stack.loop, 1L << 30, 512);

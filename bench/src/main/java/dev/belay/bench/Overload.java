@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Belay: throttle over memory, where the flag of each request goes up at its deadline. Then with
  * a device below the throttle that takes a millisecond itself: a queue that serves in the order of
  * arrival, and drops what is too late, serves requests that are almost too late, and the deadline
- * catches these below the throttle. It is shown because it is so.
+ * catches these below the throttle. A queue that serves the newest first does not have that.
  *
  * <p>The same by AsynchronousFileChannel: it has no slow device, so the executor that does its
  * requests starts 2,000 of them a second, in the order of arrival; the file is in the page cache.
@@ -273,8 +273,9 @@ public final class Overload {
     }
   }
 
-  private static void belay(String device) throws InterruptedException {
-    String stack = "throttle(" + device + ", iops=" + PER_SECOND + ", burst=10ms)";
+  private static void belay(String device, String order) throws InterruptedException {
+    String rate = ", iops=" + PER_SECOND + ", burst=10ms, order=" + order + ")";
+    String stack = "throttle(" + device + rate;
     System.out.println(stack);
     double full = new Overload(stack, NO_FLAG).closed(32).print("  full load, not overloaded", 0);
     new Overload(stack, USEFUL_NANOS)
@@ -285,8 +286,10 @@ public final class Overload {
 
   /** No arguments. */
   public static void main(String[] args) throws IOException, InterruptedException {
-    belay("memory(size=16M)");
-    belay("delay(memory(size=16M), read=1ms)");
+    for (String order : new String[] {"oldest", "newest"}) {
+      belay("memory(size=16M)", order);
+      belay("delay(memory(size=16M), read=1ms)", order);
+    }
     try (Channel channel = new Channel()) {
       channel.run().print("AsynchronousFileChannel, three times that", PER_SECOND);
     }
