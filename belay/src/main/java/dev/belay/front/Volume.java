@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  * Until a call returns or its future is done, the buffer belongs to the stack.
  */
 public final class Volume implements AutoCloseable {
+  /** Stands for any thread but the caller's, in questions about memory; never started. */
+  private static final Thread ANOTHER = new Thread(() -> {}, "another");
+
   private final Loop loop;
   private final Device root;
   private final Bounce bounce;
@@ -207,6 +210,11 @@ public final class Volume implements AutoCloseable {
     for (MemorySegment buffer : buffers) {
       if (op == Op.READ && buffer.isReadOnly()) {
         throw new IllegalArgumentException("a read needs buffers that can be written to");
+      }
+      if (op == Op.READ && copiesOnLoop && !buffer.isAccessibleBy(ANOTHER)) {
+        throw new IllegalArgumentException(
+            "an asynchronous read needs buffers that any thread may fill: take them from a shared"
+                + " or an automatic arena, not from a confined one");
       }
     }
     IoFuture future =

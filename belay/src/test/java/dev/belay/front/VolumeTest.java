@@ -227,6 +227,19 @@ final class VolumeTest {
   }
 
   @Test
+  void anAsynchronousReadIntoMemoryOfOneThreadIsRefused() throws Exception {
+    try (Volume volume = memory();
+        Arena confined = Arena.ofConfined()) {
+      MemorySegment buffer = confined.allocate(512, 512);
+      assertThatThrownBy(() -> volume.readAsync(0, buffer))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("not from a confined one");
+      volume.read(0, buffer);
+      volume.writeAsync(0, buffer).get();
+    }
+  }
+
+  @Test
   void aScopeGivesItsFlagToWhatIsDoneInside() throws Exception {
     try (Volume volume = memory()) {
       List<IoFuture> futures = new ArrayList<>();
