@@ -26,10 +26,11 @@ import org.jspecify.annotations.Nullable;
  * looks at the flag, the range and the alignment, and counts.
  */
 public final class Loop {
-  /**
-   * How many turns in a row a busy loop may put off the system call that sends what it prepared.
-   */
+  /** How many turns in a row a busy loop may put off the call that sends what it prepared. */
   private static final int BUSY_TURNS = 4;
+
+  /** How much is done between two looks at the mailbox, so that nobody keeps others out. */
+  private static final int STEPS_A_TURN = 1 << 14;
 
   private static final int POOL_LARGEST = 4096;
 
@@ -209,16 +210,19 @@ public final class Loop {
 
   private void runUntilClosed() {
     while (!isClosing || open > 0) {
-      try {
-        turn(Long.MAX_VALUE);
-      } catch (RuntimeException | Error defect) {
-        // Requests wait for this thread: it goes on, slowly, so that a lasting defect does not
-        // spin.
-        defects.accept(defect);
-        LockSupport.parkNanos(1_000_000);
-      }
+      turnOn(Long.MAX_VALUE);
     }
     closeAll();
+  }
+
+  /** Turns for those who wait for this thread: it goes on, slowly where a defect lasts. */
+  private void turnOn(long waitNanos) {
+    try {
+      turn(waitNanos);
+    } catch (RuntimeException | Error defect) {
+      defects.accept(defect);
+      LockSupport.parkNanos(1_000_000);
+    }
   }
 
   /**
@@ -237,11 +241,11 @@ public final class Loop {
     } catch (RuntimeException | Error defect) {
       defects.accept(defect);
     }
-    drain();
-    if (busy) {
+    drain(STEPS_A_TURN);
+    if (busy || firstDown != null || firstUp != null) {
       if (waitNanos <= 0 || ++busyTurns >= BUSY_TURNS) {
         busyTurns = 0;
-        poller.enter(0);
+        enterPoller(0);
       }
       return true;
     }
@@ -255,13 +259,19 @@ public final class Loop {
     if (waitNanos > 0 && !timers.isEmpty()) {
       waitNanos = Math.min(waitNanos, timers.soonestNanos() - clock.nanos());
     }
-    if (waitNanos <= 0) {
-      poller.enter(0);
-      return;
-    }
-    isSleeping.set(true);
-    poller.enter(mailbox.get() == null ? waitNanos : 0);
+    isSleeping.set(waitNanos > 0);
+    enterPoller(mailbox.get() == null ? Math.max(0, waitNanos) : 0);
     isSleeping.set(false);
+  }
+
+  /** What completes while the poller enters waits until it is out again, as for a map. */
+  private void enterPoller(long waitNanos) {
+    isRunning = true;
+    try {
+      poller.enter(waitNanos);
+    } finally {
+      drain(STEPS_A_TURN);
+    }
   }
 
   private boolean emptyMailbox() {
@@ -282,10 +292,10 @@ public final class Loop {
       isRunning = true;
       try {
         turned.deliver(this);
+        drain(STEPS_A_TURN);
       } catch (RuntimeException | Error defect) {
         defects.accept(defect);
       }
-      drain();
       turned = next;
     }
     return true;
@@ -355,7 +365,7 @@ public final class Loop {
     }
     isRunning = true;
     forward(bio);
-    drain();
+    drain(Integer.MAX_VALUE);
   }
 
   void completed(Bio bio) {
@@ -367,14 +377,14 @@ public final class Loop {
     }
     lastUp = bio;
     if (!isRunning) {
-      drain();
+      drain(Integer.MAX_VALUE);
     }
   }
 
-  /** Runs until nothing is left to complete and nothing to send down. */
-  private void drain() {
+  /** Runs until nothing is left to complete and nothing to send down, or for so many steps. */
+  private void drain(int mostSteps) {
     isRunning = true;
-    for (; ; ) {
+    for (int i = 0; i < mostSteps; i++) {
       Bio bio = firstUp;
       if (bio != null) {
         firstUp = bio.nextQueued;
@@ -387,8 +397,7 @@ public final class Loop {
       }
       bio = firstDown;
       if (bio == null) {
-        isRunning = false;
-        return;
+        break;
       }
       firstDown = bio.nextQueued;
       if (firstDown == null) {
@@ -397,6 +406,7 @@ public final class Loop {
       bio.nextQueued = null;
       forward(bio);
     }
+    isRunning = false;
   }
 
   private void finish(Bio bio) {
@@ -435,7 +445,7 @@ public final class Loop {
         }
       } catch (RuntimeException | Error defect) {
         defects.accept(defect);
-        if (bio.isActive() && bio.device() == device) {
+        if (bio.isActive() && bio.device() == device && !bio.isWatched()) {
           String what = "the device " + device.kind() + " is defective: " + defect;
           bio.fail(Errno.EIO, what, Extents.State.UNKNOWN);
         }
@@ -446,18 +456,11 @@ public final class Loop {
 
   private static void refuse(Bio bio, Device device) {
     Limits limits = device.limits();
+    String range = bio.op() + " of " + bio.lengthBytes() + " bytes at " + bio.offsetBytes();
+    String takes = limits.sizeBytes() + " bytes, blocks of " + limits.logicalBlockBytes();
     String sentence =
-        String.format(
-            "%s of %d bytes at %d, memory at %#x, does not fit the device %s, which has %d bytes,"
-                + " blocks of %d and memory aligned to %d",
-            bio.op(),
-            bio.lengthBytes(),
-            bio.offsetBytes(),
-            bio.address(),
-            device.kind(),
-            limits.sizeBytes(),
-            limits.logicalBlockBytes(),
-            limits.memoryAlignmentBytes());
+        "%s, memory at %#x, does not fit the device %s, which has %s and memory aligned to %d"
+            .formatted(range, bio.address(), device.kind(), takes, limits.memoryAlignmentBytes());
     bio.fail(Errno.EINVAL, sentence, Extents.State.CLEAN);
   }
 
@@ -536,7 +539,6 @@ public final class Loop {
       }
       turn(left);
     }
-    turn(0);
     closeAll();
     return 0;
   }
@@ -550,19 +552,21 @@ public final class Loop {
     // What was sent before the mailbox closed is accepted, so it has to end before anything closes.
     do {
       while (emptyMailbox() || open > 0) {
-        turn(open > 0 ? Long.MAX_VALUE : 0);
+        turnOn(open > 0 ? Long.MAX_VALUE : 0);
       }
     } while (!mailbox.compareAndSet(null, mailboxClosed));
-    for (Device device : devices.reversed()) {
-      try {
-        device.close();
-      } catch (RuntimeException | Error defect) {
-        defects.accept(defect);
-      }
-    }
-    poller.close();
+    devices.reversed().forEach(device -> closeOne(device::close));
+    closeOne(poller::close);
     DRIVEN.remove(this);
     closed.countDown();
+  }
+
+  private void closeOne(Runnable close) {
+    try {
+      close.run();
+    } catch (RuntimeException | Error defect) {
+      defects.accept(defect);
+    }
   }
 
   /** Sleeps on nothing but {@link #wake}: for stacks whose leaves need no poller of their own. */

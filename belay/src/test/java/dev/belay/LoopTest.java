@@ -320,4 +320,101 @@ final class LoopTest {
     assertThat(threaded.close(Long.MAX_VALUE)).isZero();
     assertThat(seen).hasSize(1).allMatch(t -> t.getMessage().equals("planted"));
   }
+
+  @Test
+  void aDeviceThatThrowsWhenItHasParkedABioLosesNothing() {
+    Parked parked = new Parked();
+    Sink sink = new Sink(loop);
+    Device throwing =
+        new Device(loop, "throwing", LIMITS, List.of(sink)) {
+          @Override
+          public Verdict map(Bio bio) {
+            parked.park(bio);
+            throw new IllegalStateException("planted");
+          }
+        };
+    loop.send(request(throwing, 1, new CancelFlag()));
+    loop.send(request(sink, 2, new CancelFlag()));
+    loop.turn(0);
+    assertThat(ended).as("the one behind it").containsExactly(Outcome.done(2));
+    Bio bio = parked.letGo();
+    assertThat(bio).isNotNull();
+    bio.passOn(sink, 0);
+    assertThat(ended).hasSize(2);
+    assertThat(defects).hasSize(1).allMatch(t -> t.getMessage().equals("planted"));
+    defects.clear();
+  }
+
+  @Test
+  void aPollerThatThrowsWhileClosingKeepsNobodyWaiting() {
+    for (boolean whenClosed : new boolean[] {false, true}) {
+      Loop threaded = Loop.threaded("test");
+      List<Throwable> seen = java.util.Collections.synchronizedList(new ArrayList<>());
+      threaded.setDefects(seen::add);
+      Poller good = threaded.poller();
+      threaded.setPoller(
+          new Poller() {
+            @Override
+            public int reap() {
+              return 0;
+            }
+
+            @Override
+            public void enter(long waitNanos) {
+              if (!whenClosed && threaded.isClosing()) {
+                throw new IllegalStateException("planted");
+              }
+              good.enter(waitNanos);
+            }
+
+            @Override
+            public void wake() {
+              good.wake();
+            }
+
+            @Override
+            public void close() {
+              if (whenClosed) {
+                throw new IllegalStateException("planted");
+              }
+            }
+          });
+      threaded.start();
+      assertThat(threaded.close(20_000_000_000L)).isZero();
+    }
+  }
+
+  @Test
+  void whatCompletesWhileThePollerEntersRunsAfterIt() {
+    Sink sink = new Sink(loop);
+    Holder holder = new Holder(loop, sink);
+    List<String> order = new ArrayList<>();
+    Bio bio = new Bio(loop, done -> order.add("ended"));
+    bio.prepare(Op.FLUSH, holder, 0, 0, MemorySegment.NULL, 0, new CancelFlag());
+    loop.setPoller(
+        new Poller() {
+          @Override
+          public int reap() {
+            return 0;
+          }
+
+          @Override
+          public void enter(long waitNanos) {
+            Bio held = holder.parked.letGo();
+            if (held != null) {
+              held.passOn(sink, 0);
+              order.add("entered");
+            }
+          }
+
+          @Override
+          public void wake() {}
+
+          @Override
+          public void close() {}
+        });
+    loop.enter(bio);
+    loop.turn(0);
+    assertThat(order).containsExactly("entered", "ended");
+  }
 }
