@@ -94,7 +94,7 @@ public final class Memory extends Device {
         // A piece ends where a chunk does, so that whole chunks can be let go of.
         long inChunk = (bio.offsetBytes() + done) % CHUNK_BYTES;
         long piece = Math.min(left, CHUNK_BYTES - inChunk);
-        if (!transfer(bio, done, piece)) {
+        if (!transferOrFail(bio, done, piece)) {
           continue;
         }
         if (piece == left) {
@@ -107,6 +107,18 @@ public final class Memory extends Device {
     }
     if (!copying.isEmpty()) {
       copyOnSoon();
+    }
+  }
+
+  /** The same, where no map is around it whose exceptions the loop would catch. */
+  private boolean transferOrFail(Bio bio, long startBytes, long lengthBytes) {
+    try {
+      return transfer(bio, startBytes, lengthBytes);
+    } catch (RuntimeException e) {
+      bio.mark(startBytes, bio.lengthBytes() - startBytes, State.UNKNOWN);
+      String sentence = bio.op() + " of " + bio.lengthBytes() + " bytes has no usable buffer: " + e;
+      bio.fail(Errno.EFAULT, sentence, State.DONE);
+      return false;
     }
   }
 

@@ -9,6 +9,7 @@ import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.Patterns;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -119,5 +120,21 @@ final class MemoryTest {
     assertThat(stack.loop.close(Long.MAX_VALUE)).isZero();
     assertThat(request.result().reason()).isEqualTo(CancelFlag.Reason.CLOSE);
     assertThat(request.result().extents().bytes(Extents.State.UNKNOWN)).isZero();
+  }
+
+  @Test
+  void aLongRequestWhoseBufferIsGoneFailsAloneAndNotThoseBehindIt() {
+    Memory device = new Memory(stack.loop, 64L * CHUNK, 512);
+    DrivenStack.Request lost;
+    try (Arena arena = Arena.ofConfined()) {
+      lost = stack.submit(device, Op.WRITE, 0, arena.allocate(40L * CHUNK, 4096), new CancelFlag());
+    }
+    DrivenStack.Request other =
+        stack.submit(device, Op.WRITE, 0, stack.memory(2L * CHUNK), new CancelFlag());
+    assertThat(stack.finish(other)).isEqualTo(Outcome.done(2L * CHUNK));
+    Outcome outcome = stack.finish(lost);
+    assertThat(outcome.kind()).isEqualTo(Outcome.Kind.FAILED);
+    assertThat(outcome.error()).asString().contains("EFAULT", "Already closed");
+    assertThat(outcome.doneBytes()).isZero();
   }
 }
