@@ -50,7 +50,11 @@ public final class Concat extends Device {
     long[] starts = new long[lowers.size() + 1];
     for (int i = 0; i < lowers.size(); i++) {
       long sizeBytes = lowers.get(i).limits().sizeBytes();
-      starts[i + 1] = Math.addExact(starts[i], sizeBytes - sizeBytes % blockBytes);
+      starts[i + 1] = starts[i] + sizeBytes - sizeBytes % blockBytes;
+      if (starts[i + 1] < 0) {
+        throw new IllegalArgumentException(
+            "concat has less than 8 EiB, and its first " + (i + 1) + " members have more");
+      }
     }
     return starts;
   }

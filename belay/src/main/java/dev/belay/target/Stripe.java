@@ -61,7 +61,15 @@ public final class Stripe extends Device {
               + " is not");
     }
     long usedBytes = smallestBytes - smallestBytes % chunkBytes;
-    return coarsest.withSize(Math.multiplyExact(usedBytes, lowers.size()));
+    if (usedBytes > Long.MAX_VALUE / lowers.size()) {
+      throw new IllegalArgumentException(
+          "a stripe has less than 8 EiB, and "
+              + lowers.size()
+              + " members with "
+              + usedBytes
+              + " bytes each have more");
+    }
+    return coarsest.withSize(usedBytes * lowers.size());
   }
 
   @Override

@@ -301,4 +301,32 @@ final class StackTest {
     assertThat(e.sentence()).as(text).contains(part);
     assertThat(e.column()).as(text + ": " + e.sentence()).isEqualTo(column);
   }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"stripe(null(size=7E), null(size=7E))", "concat(null(size=7E), null(size=7E))"})
+  void whatIsLongerThanAnyDeviceIsSaidSo(String text) {
+    assertThat(wrong(text).sentence()).contains("8 EiB").doesNotContain("long overflow");
+  }
+
+  @Test
+  void aMistakeIsSaidAndNothingIsLeftOpenOnAVirtualThreadToo() throws Exception {
+    String path = directory.resolve("a").toString();
+    String text = "concat(file(" + path + ", size=1M), file(" + path + "-missing))";
+    java.util.concurrent.FutureTask<Object> opening =
+        new java.util.concurrent.FutureTask<>(() -> Volume.open(text));
+    Thread.startVirtualThread(opening).join();
+    assertThatThrownBy(opening::get).hasCauseInstanceOf(StackException.class);
+    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+      assertThat(open.filter(fd -> leadsTo(fd, path))).isEmpty();
+    }
+  }
+
+  private static boolean leadsTo(Path fd, String path) {
+    try {
+      return Files.readSymbolicLink(fd).toString().equals(path);
+    } catch (IOException e) {
+      return false;
+    }
+  }
 }
