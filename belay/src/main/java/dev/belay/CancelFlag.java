@@ -5,6 +5,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -99,7 +100,7 @@ public final class CancelFlag {
 
   /** A child that also raises itself, for {@link Reason#DEADLINE}, when {@code delay} is over. */
   public CancelFlag withDeadline(Duration delay) {
-    return withDeadline(Clock.SYSTEM, Clock.SYSTEM.nanos() + delay.toNanos());
+    return withDeadline(Clock.SYSTEM, Clock.SYSTEM.after(TimeUnit.NANOSECONDS.convert(delay)));
   }
 
   /**

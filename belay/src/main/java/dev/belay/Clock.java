@@ -9,6 +9,14 @@ public interface Clock {
   /** Nanoseconds since some fixed moment; compare by subtraction. Any thread. */
   long nanos();
 
+  /**
+   * The time that is {@code delayNanos} away, or 146 years for what is further: deadlines that are
+   * more than twice that apart cannot be compared.
+   */
+  default long after(long delayNanos) {
+    return nanos() + Math.min(delayNanos, Long.MAX_VALUE / 2);
+  }
+
   /** A clock that stands still until it is moved, for tests on virtual time. */
   final class Manual implements Clock {
     private volatile long nowNanos;

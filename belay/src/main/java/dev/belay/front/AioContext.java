@@ -9,6 +9,7 @@ import dev.belay.stack.StackException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -203,7 +204,7 @@ public final class AioContext implements AutoCloseable {
   public List<IoEvent> getEvents(int least, int most, Duration timeout)
       throws InterruptedException {
     List<IoEvent> events = new ArrayList<>();
-    getEvents(least, most, timeout.toNanos(), events::add);
+    getEvents(least, most, TimeUnit.NANOSECONDS.convert(timeout), events::add);
     return events;
   }
 
@@ -354,7 +355,7 @@ public final class AioContext implements AutoCloseable {
    *     memory stays with the stack
    */
   public int close(@Nullable Duration grace) {
-    long graceNanos = grace == null ? Long.MAX_VALUE : grace.toNanos();
+    long graceNanos = grace == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(grace);
     if (!isShared) {
       isClosed = true;
       return loop.close(graceNanos);

@@ -47,7 +47,7 @@ final class Bounce {
   }
 
   private static int shiftOf(long bytes) {
-    return Math.max(SMALLEST_SHIFT, 64 - Long.numberOfLeadingZeros(bytes - 1));
+    return Math.max(SMALLEST_SHIFT, 64 - Long.numberOfLeadingZeros(Math.max(bytes, 1) - 1));
   }
 
   /** Memory of at least {@code bytes}, aligned for the device; its content is anything. */

@@ -156,17 +156,18 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   Outcome await(@Nullable Duration patience) throws IOException {
     boolean interrupted = false;
     long impatientAtNanos = Long.MAX_VALUE;
+    long patienceNanos = patience == null ? 0 : TimeUnit.NANOSECONDS.convert(patience);
     try {
       while (!isDone()) {
         long waitNanos = Long.MAX_VALUE;
         if (patience != null) {
           long now = System.nanoTime();
           if (impatientAtNanos == Long.MAX_VALUE && flag.isRaised()) {
-            impatientAtNanos = now + patience.toNanos();
+            impatientAtNanos = now + patienceNanos;
           }
           waitNanos =
               impatientAtNanos == Long.MAX_VALUE
-                  ? untilRaisedNanos(now, patience)
+                  ? untilRaisedNanos(now, patienceNanos)
                   : impatientAtNanos - now;
           if (waitNanos <= 0) {
             throw abandoned(patience);
@@ -191,9 +192,9 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   /**
    * How long to sleep before the flag is looked at again: it may go up without waking the waiter.
    */
-  private long untilRaisedNanos(long nowNanos, Duration patience) {
+  private long untilRaisedNanos(long nowNanos, long patienceNanos) {
     long deadline = flag.deadlineNanos();
-    long look = Math.clamp(patience.toNanos() / 4, 1_000_000L, 100_000_000L);
+    long look = Math.clamp(patienceNanos / 4, 1_000_000L, 100_000_000L);
     return deadline == Long.MAX_VALUE ? look : Math.min(look, Math.max(1, deadline - nowNanos));
   }
 
@@ -255,8 +256,13 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   /** Raises the flag when the time is over; the future is done when the I/O is. */
   @Override
   public IoFuture orTimeout(long timeout, TimeUnit unit) {
-    CompletableFuture.delayedExecutor(timeout, unit, Runnable::run)
-        .execute(() -> flag.raise(CancelFlag.Reason.DEADLINE));
+    CompletableFuture<Outcome> timer = new CompletableFuture<>();
+    var unused =
+        timer
+            .completeOnTimeout(Outcome.done(0), timeout, unit)
+            .thenRun(() -> flag.raise(CancelFlag.Reason.DEADLINE));
+    // A request that is done is not kept until its time is over.
+    unused = whenComplete((result, error) -> timer.cancel(false)).thenRun(() -> {});
     return this;
   }
 

@@ -152,7 +152,7 @@ public final class Iocb {
     }
     flagIsKnown = above != null; // whoever raises that, raises this
     MemorySegment memory = segment;
-    if (op.hasBuffer() && memory != lastDirect) {
+    if (op.hasBuffer() && (memory != lastDirect || memory.isReadOnly())) {
       memory = direct(memory);
     }
     pool = bounce == null && op.hasBuffer() ? context.pools().begin(memory) : null;

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -218,7 +219,8 @@ public final class Volume implements AutoCloseable {
       }
     }
     IoFuture future =
-        new IoFuture(loop, op, offsetBytes, buffers, bounce, options.newFlag(), copiesOnLoop);
+        new IoFuture(
+            loop, op, offsetBytes, List.copyOf(buffers), bounce, options.newFlag(), copiesOnLoop);
     if (!copiesOnLoop && Thread.currentThread().isInterrupted()) {
       // The thread is going to wait, and was told before not to: nothing is sent at all.
       future.flag().raise(CancelFlag.Reason.INTERRUPT);
@@ -279,7 +281,7 @@ public final class Volume implements AutoCloseable {
    *     memory stays with the stack, and it closes by itself when the last of them is answered
    */
   public int close(@Nullable Duration grace) {
-    return loop.close(grace == null ? Long.MAX_VALUE : grace.toNanos());
+    return loop.close(grace == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(grace));
   }
 
   @Override

@@ -75,7 +75,7 @@ public final class Delay extends Device {
     }
 
     void hold(Bio bio) {
-      bio.setNote(loop().clock().nanos() + delayNanos);
+      bio.setNote(loop().clock().after(delayNanos));
       if (!timer.isSet()) {
         timer.set(bio.note());
       }

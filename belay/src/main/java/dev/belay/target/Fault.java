@@ -216,7 +216,7 @@ public final class Fault extends Device {
 
     void begin(long delayNanos) {
       slow++;
-      timer.set(loop().clock().nanos() + delayNanos);
+      timer.set(loop().clock().after(delayNanos));
       bio.watch(this);
     }
 

@@ -150,7 +150,7 @@ public final class Throttle extends Device {
       while (!parked.isEmpty()) {
         long wait = debtNanos();
         if (wait > 0) {
-          timer.set(loop().clock().nanos() + wait);
+          timer.set(loop().clock().after(wait));
           return;
         }
         Bio bio = newestFirst ? parked.letGoLast() : parked.letGo();

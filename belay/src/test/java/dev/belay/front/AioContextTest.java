@@ -249,4 +249,57 @@ final class AioContextTest {
       assertThat(pool.free()).isEqualTo(1);
     }
   }
+
+  @Test
+  void aFlagThatWasTakenAwayStopsNoLaterRequest() throws Exception {
+    try (AioContext context = driven(2)) {
+      CancelFlag above = new CancelFlag();
+      Iocb iocb = context.newIocb().setFlag(above).prepareRead(0, buffer());
+      context.submit(iocb);
+      context.getEvents(1, 1, LONG);
+      context.submit(iocb.setFlag(null).prepareRead(0, buffer()));
+      above.raise();
+      assertThat(iocb.flag().isRaised()).isFalse();
+      IoEvent event = context.getEvents(1, 1, LONG).get(0);
+      assertThat(event.result()).isEqualTo(512);
+      assertThat(event.outcome()).isEqualTo(Outcome.done(512));
+      context.submit(iocb.prepareRead(0, buffer()));
+      assertThat(context.getEvents(1, 1, LONG).get(0).result()).isEqualTo(512);
+    }
+  }
+
+  @Test
+  void aReadNeverGoesIntoMemoryThatMayOnlyBeRead() throws Exception {
+    try (AioContext context = driven(2)) {
+      MemorySegment memory = buffer().fill((byte) 5);
+      Iocb iocb = context.newIocb().prepareWrite(0, memory.asReadOnly());
+      MemorySegment readOnly = memory.asReadOnly();
+      context.submit(iocb.prepareWrite(0, readOnly));
+      context.getEvents(1, 1, LONG);
+      iocb.prepareRead(512, readOnly);
+      assertThatThrownBy(() -> context.submit(iocb))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("a read needs a buffer that can be written to");
+      assertThat(memory.get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 5);
+    }
+  }
+
+  @Test
+  void anEmptyBufferOnTheHeapIsARequestOfNoBytes() throws Exception {
+    try (AioContext context = driven(2)) {
+      context.submit(context.newIocb().prepareRead(0, MemorySegment.ofArray(new byte[0])));
+      assertThat(context.getEvents(1, 1, LONG).get(0).result()).isZero();
+      context.submit(context.newIocb().prepareWrite(512, MemorySegment.ofArray(new byte[0])));
+      assertThat(context.getEvents(1, 1, LONG).get(0).result()).isZero();
+    }
+  }
+
+  @Test
+  void aTimeThatNoClockCountsIsForEver() throws Exception {
+    Duration forEver = Duration.ofSeconds(Long.MAX_VALUE);
+    AioContext context = driven(2);
+    context.submit(context.newIocb().prepareRead(0, buffer()));
+    assertThat(context.getEvents(1, 1, forEver)).hasSize(1);
+    assertThat(context.close(forEver)).isZero();
+  }
 }

@@ -351,4 +351,64 @@ final class VolumeTest {
       assertThat(thrown.get()).isNull();
     }
   }
+
+  @Test
+  void aListOfBuffersIsTheCallersAgainAtOnce() throws Exception {
+    Loop loop = Loop.threaded("test");
+    Gate gate = new Gate(loop, false);
+    try (Volume volume = Volume.start(loop, gate);
+        BufferPool.Buffer pooled = volume.newBuffers(512, 1).take()) {
+      MemorySegment heap = MemorySegment.ofArray(new byte[512]);
+      List<MemorySegment> buffers = new ArrayList<>(List.of(pooled.segment()));
+      IoFuture direct = volume.readAsync(0, buffers, IoOptions.NONE);
+      buffers.set(0, heap);
+      IoFuture copied = volume.readAsync(0, buffers, IoOptions.NONE);
+      buffers.clear();
+      gate.awaitArrived(2);
+      gate.open();
+      assertThat(direct.get(20, TimeUnit.SECONDS).doneBytes()).isEqualTo(512);
+      assertThat(copied.get(20, TimeUnit.SECONDS).doneBytes()).isEqualTo(512);
+      assertThat(heap.get(ValueLayout.JAVA_BYTE, 511)).isEqualTo((byte) 7);
+    }
+  }
+
+  @Test
+  void aTimeThatNoClockCountsIsForEver() throws Exception {
+    Duration forEver = Duration.ofSeconds(Long.MAX_VALUE);
+    Volume volume = memory();
+    IoOptions patient = IoOptions.NONE.withDeadline(forEver).withPatience(forEver);
+    assertThat(volume.read(0, List.of(MemorySegment.ofArray(new byte[512])), patient).doneBytes())
+        .isEqualTo(512);
+    assertThat(volume.close(forEver)).isZero();
+  }
+
+  @Test
+  void aTimeoutOfARequestThatIsDoneKeepsNothing() throws Exception {
+    try (Volume volume = memory()) {
+      IoFuture future =
+          volume.readAsync(0, Arena.ofAuto().allocate(512, 512)).orTimeout(1, TimeUnit.HOURS);
+      future.get(20, TimeUnit.SECONDS);
+      var gone = new java.lang.ref.WeakReference<>(future);
+      future = null;
+      long deadline = System.nanoTime() + 20_000_000_000L;
+      while (gone.get() != null && System.nanoTime() - deadline < 0) {
+        System.gc();
+        Thread.sleep(5);
+      }
+      assertThat(gone.get()).isNull();
+    }
+  }
+
+  @Test
+  void aRequestOfAHugeNumberOfPiecesLetsOthersPass() throws Exception {
+    try (Volume volume = Volume.open("stripe(null(size=2T), null(size=2T), chunk=512)")) {
+      IoFuture huge = volume.discardAsync(0, 1L << 41, IoOptions.NONE);
+      volume.readAsync(0, Arena.ofAuto().allocate(512, 512)).get(20, TimeUnit.SECONDS);
+      assertThat(huge.isDone()).isFalse();
+      huge.cancel(false);
+      assertThatThrownBy(() -> huge.get(20, TimeUnit.SECONDS))
+          .isInstanceOf(CancellationException.class);
+      assertThat(huge.outcome().cleanBytes()).isPositive();
+    }
+  }
 }
