@@ -38,7 +38,7 @@ public final class Loop {
    * Driven loops that are not closed. Nothing else may refer to one whose program forgot it, while
    * devices still use the memory of its requests: a forgotten loop leaks, it does not corrupt.
    */
-  private static final Set<Loop> DRIVEN = ConcurrentHashMap.newKeySet();
+  static final Set<Loop> DRIVEN = ConcurrentHashMap.newKeySet();
 
   private final String name;
   private final Clock clock;

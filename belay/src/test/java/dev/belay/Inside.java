@@ -17,8 +17,12 @@ public final class Inside {
     return flag.watchOf(loop) != null;
   }
 
-  /** Closes the devices of a loop that will never turn again, whatever it has open. */
+  /**
+   * Closes the devices of a driven loop that will never turn again, whatever it has open, and lets
+   * the loop be forgotten. For devices that are not there any more after a simulated power loss.
+   */
   public static void abandon(Loop loop) {
+    Loop.DRIVEN.remove(loop);
     loop.devices.forEach(Device::close);
   }
 }

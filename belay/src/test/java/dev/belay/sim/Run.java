@@ -110,8 +110,10 @@ final class Run {
       look(false);
       finish();
     } catch (Violation e) {
+      Inside.abandon(rig.loop);
       throw new Violation(e.getMessage() + "\n  in " + rig, e);
     } catch (SimPoller.Stuck e) {
+      Inside.abandon(rig.loop);
       throw new Violation("law 2: " + openRequests() + "\n  in " + rig, e);
     }
     return plan.asks().size();
