@@ -42,7 +42,7 @@ final class Run {
   private int openCount;
   private int nextAsk;
   private int ended;
-  private int endedAtRelease = -1;
+  private long progressAtRelease = -1;
   private int releases;
   private int turns;
   private boolean isCrashed;
@@ -166,12 +166,13 @@ final class Run {
   }
 
   private void release(SimPoller.Stuck stuck) {
-    // One release lets it go on as far as the next layer that holds it.
-    releases = endedAtRelease == ended ? releases + 1 : 0;
+    // One release lets it go on as far as the next layer that holds it, or the next piece.
+    long progress = ended + rig.recording.count();
+    releases = progressAtRelease == progress ? releases + 1 : 0;
     if (releases > 8) {
       throw stuck;
     }
-    endedAtRelease = ended;
+    progressAtRelease = progress;
     rig.release();
   }
 
