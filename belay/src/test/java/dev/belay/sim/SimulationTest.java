@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
  * again.
  */
 final class SimulationTest {
-  private static final long REQUESTS = Long.getLong("belay.sim.requests", 300_000);
+  private static final long REQUESTS = Long.getLong("belay.sim.requests", 1_000_000);
 
   /** Seeds that once found something. */
   private static final long[] PINNED = {34, 46, 393, 585, 61595};
