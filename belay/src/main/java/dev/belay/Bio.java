@@ -2,6 +2,7 @@
 package dev.belay;
 
 import dev.belay.Extents.State;
+import dev.belay.Outcome.Kind;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Objects;
@@ -20,19 +21,6 @@ public final class Bio extends Mail {
   /** How many pieces of one split bio are under way at a time; the rest stays uncut. */
   public static final int SPLIT_WINDOW = 128;
 
-  private static final int IDLE = 0;
-  private static final int ACTIVE = 1;
-  private static final int COMPLETED = 2;
-  private static final int POOLED = 3;
-  private static final String[] LIFE_NAMES = {
-    "not in the stack", "in the stack already", "completed already", "back in the pool"
-  };
-
-  private static final byte DONE = 0;
-  private static final byte CANCELLED = 1;
-  private static final byte FAILED = 2;
-  private static final Outcome.Kind[] KINDS = Outcome.Kind.values();
-
   private final Loop loop;
 
   // The request.
@@ -48,13 +36,13 @@ public final class Bio extends Mail {
 
   // The result so far: all bytes are in the state `base`, or, where the log says anything, DONE but
   // for what the log says.
-  private byte status;
+  private Kind status = Kind.DONE;
   private State base = State.DONE;
   private Extents.@Nullable Log log;
   private @Nullable IoError error;
 
   // Whose it is.
-  private int life = IDLE;
+  private Life life = Life.IDLE;
   private @Nullable BioEnd end;
   @Nullable Bio parent;
   private long startInParent;
@@ -88,7 +76,7 @@ public final class Bio extends Mail {
 
   Bio(Loop loop) {
     this.loop = loop;
-    life = POOLED;
+    life = Life.POOLED;
   }
 
   // --- The request ---
@@ -109,7 +97,7 @@ public final class Bio extends Mail {
       MemorySegment buffer,
       long bufferOffsetBytes,
       CancelFlag flag) {
-    if (life != IDLE) {
+    if (life != Life.IDLE) {
       throw new IllegalStateException("a request is prepared again only after its completion");
     }
     this.op = op;
@@ -130,7 +118,7 @@ public final class Bio extends Mail {
   }
 
   private void forgetResult() {
-    status = DONE;
+    status = Kind.DONE;
     base = State.DONE;
     error = null;
     if (log != null) {
@@ -267,7 +255,7 @@ public final class Bio extends Mail {
     clone.parent = this;
     clone.startInParent = 0;
     clone.note = 0;
-    clone.life = IDLE;
+    clone.life = Life.IDLE;
     return clone;
   }
 
@@ -292,11 +280,6 @@ public final class Bio extends Mail {
   public Bio setStartInParent(long startBytes) {
     startInParent = startBytes;
     return this;
-  }
-
-  /** Where a clone's range begins within its parent's. */
-  public long startInParent() {
-    return startInParent;
   }
 
   /** Hands it to the loop, on the way into its device. */
@@ -377,24 +360,32 @@ public final class Bio extends Mail {
   private void cutOn() {
     Cutter how = Objects.requireNonNull(cutter);
     pending++; // so that no piece that ends at once completes this bio while it is being cut
-    while (cutBytes < lengthBytes && pending <= window) {
-      if (status != DONE || flag.isRaised()) {
-        openLog().add(cutBytes, lengthBytes, State.CLEAN);
-        if (status == DONE) {
-          status = CANCELLED;
+    try {
+      while (cutBytes < lengthBytes && pending <= window) {
+        if (status != Kind.DONE || flag.isRaised()) {
+          leaveRest();
+          break;
         }
-        cutBytes = lengthBytes;
-        break;
+        Bio piece = newClone(CHAIN, cutBytes, lengthBytes - cutBytes);
+        piece.lengthBytes = how.cut(piece);
+        cutBytes += piece.lengthBytes;
+        pending++;
+        piece.submit();
       }
-      Bio piece = newClone(CHAIN, cutBytes, lengthBytes - cutBytes);
-      piece.lengthBytes = how.cut(piece);
-      cutBytes += piece.lengthBytes;
-      pending++;
-      piece.submit();
+    } catch (RuntimeException | Error defect) {
+      loop.report(defect);
+      recordFailed(new IoError(Errno.EIO, "it could not be cut up: " + defect), State.DONE);
+      leaveRest();
     }
     if (--pending == 0) {
       complete();
     }
+  }
+
+  private void leaveRest() {
+    openLog().add(cutBytes, lengthBytes, State.CLEAN);
+    status = status == Kind.DONE ? Kind.CANCELLED : status;
+    cutBytes = lengthBytes;
   }
 
   // --- Waiting ---
@@ -453,17 +444,25 @@ public final class Bio extends Mail {
     complete();
   }
 
+  /** The device that has it threw: if it still has it, it fails, once its clones have ended. */
+  void failByDefect(Device thrower, Throwable defect) {
+    if (life == Life.ACTIVE && device == thrower && watch == null) {
+      String sentence = "the device " + thrower.kind() + " is defective: " + defect;
+      recordFailed(new IoError(Errno.EIO, sentence), State.UNKNOWN);
+      pending = Math.max(1, pending);
+      childEnded();
+    }
+  }
+
   /** Records that it was stopped, and what became of all its bytes; DONE leaves that to marks. */
   public void recordCancelled(State bytes) {
-    if (status == DONE) {
-      status = CANCELLED;
-    }
+    status = status == Kind.DONE ? Kind.CANCELLED : status;
     recordBytes(bytes);
   }
 
   /** The same for an error of a device; the first error is kept. */
   public void recordFailed(IoError error, State bytes) {
-    status = FAILED;
+    status = Kind.FAILED;
     if (this.error == null) {
       this.error = error;
     }
@@ -485,10 +484,10 @@ public final class Bio extends Mail {
 
   /** Takes a clone's result into this bio's: the first error sticks, extents are joined. */
   public void join(Bio child) {
-    if (child.status == DONE) {
+    if (child.status == Kind.DONE) {
       return;
     }
-    status = child.status > status ? child.status : status;
+    status = child.status.compareTo(status) > 0 ? child.status : status;
     if (error == null) {
       error = child.error;
     }
@@ -519,15 +518,15 @@ public final class Bio extends Mail {
   }
 
   public boolean isDone() {
-    return status == DONE;
+    return status == Kind.DONE;
   }
 
   public boolean isCancelled() {
-    return status == CANCELLED;
+    return status == Kind.CANCELLED;
   }
 
   public boolean isFailed() {
-    return status == FAILED;
+    return status == Kind.FAILED;
   }
 
   /** The first error of a failed bio, else null. */
@@ -545,46 +544,38 @@ public final class Bio extends Mail {
 
   /** The result as an object that outlives the bio. */
   public Outcome outcome() {
-    return new Outcome(KINDS[status], lengthBytes, extents(), flag.reason(), error);
+    return new Outcome(status, lengthBytes, extents(), flag.reason(), error);
   }
 
   // --- The loop's side ---
 
   void activate() {
-    if (life != IDLE) {
-      throw new IllegalStateException("a bio that is " + lifeName() + " was submitted");
+    if (life != Life.IDLE) {
+      throw new IllegalStateException("a bio that is " + life.words + " was submitted");
     }
-    life = ACTIVE;
+    life = Life.ACTIVE;
   }
 
   void endOnce() {
-    if (life != ACTIVE || watch != null) {
+    if (life != Life.ACTIVE || watch != null) {
       throw new IllegalStateException(
-          "a bio that is " + (watch != null ? "still watched" : lifeName()) + " was completed");
+          "a bio that is " + (watch != null ? "still watched" : life.words) + " was completed");
     }
-    life = COMPLETED;
+    life = Life.COMPLETED;
   }
 
   /** Runs the end, and gives a clone back to the pool. */
   void runEnd() {
     BioEnd what = Objects.requireNonNull(end);
-    life = IDLE;
+    life = Life.IDLE;
     boolean isClone = parent != null;
     what.ended(this);
     if (isClone) {
       parent = null;
       release();
-      life = POOLED;
+      life = Life.POOLED;
       loop.putIntoPool(this);
     }
-  }
-
-  boolean isActive() {
-    return life == ACTIVE;
-  }
-
-  private String lifeName() {
-    return LIFE_NAMES[life];
   }
 
   @Override
@@ -595,6 +586,6 @@ public final class Bio extends Mail {
   @Override
   public String toString() {
     String where = device == null ? "nowhere" : device.kind();
-    return op + " " + offsetBytes + "+" + lengthBytes + " in " + where + ", " + lifeName();
+    return op + " " + offsetBytes + "+" + lengthBytes + " in " + where + ", " + life.words;
   }
 }

@@ -122,13 +122,22 @@ public final class Loop {
     this.defects = defects;
   }
 
+  void report(Throwable defect) {
+    defects.accept(defect);
+  }
+
   /** Starts the thread of a threaded loop; a driven one is ready as it is. */
   public void start() {
     if (isThreaded) {
-      Thread thread = new Thread(this::runUntilClosed, "belay-" + name);
-      thread.setDaemon(true);
+      Thread thread =
+          Thread.ofPlatform().daemon().name("belay-" + name).unstarted(this::runUntilClosed);
       owner = thread;
-      thread.start();
+      try {
+        thread.start();
+      } catch (Error e) {
+        owner = null; // there is no thread to be had: it is closed as one that never started
+        throw e;
+      }
     }
   }
 
@@ -445,10 +454,7 @@ public final class Loop {
         }
       } catch (RuntimeException | Error defect) {
         defects.accept(defect);
-        if (bio.isActive() && bio.device() == device && !bio.isWatched()) {
-          String what = "the device " + device.kind() + " is defective: " + defect;
-          bio.fail(Errno.EIO, what, Extents.State.UNKNOWN);
-        }
+        bio.failByDefect(device, defect);
         return;
       }
     }
@@ -567,34 +573,5 @@ public final class Loop {
     } catch (RuntimeException | Error defect) {
       defects.accept(defect);
     }
-  }
-
-  /** Sleeps on nothing but {@link #wake}: for stacks whose leaves need no poller of their own. */
-  private final class Parking implements Poller {
-    @Override
-    public int reap() {
-      return 0;
-    }
-
-    @Override
-    public void enter(long waitNanos) {
-      if (waitNanos <= 0) {
-        return;
-      }
-      // An interrupt is not for the loop, but would keep it from sleeping: it is put aside.
-      boolean interrupted = Thread.interrupted();
-      LockSupport.parkNanos(this, waitNanos);
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
-    }
-
-    @Override
-    public void wake() {
-      LockSupport.unpark(owner);
-    }
-
-    @Override
-    public void close() {}
   }
 }

@@ -417,4 +417,60 @@ final class LoopTest {
     loop.turn(0);
     assertThat(order).containsExactly("entered", "ended");
   }
+
+  /** Cuts pieces of one byte, and throws where it would cut the fourth. */
+  private Device throwingShredder(Device lower) {
+    return new Device(loop, "throwing", LIMITS, List.of(lower)) {
+      @Override
+      public Verdict map(Bio bio) {
+        bio.split(
+            piece -> {
+              if (piece.offsetBytes() == 3) {
+                throw new IllegalStateException("planted");
+              }
+              piece.remap(lower, piece.offsetBytes());
+              return 1;
+            },
+            2);
+        return Verdict.TAKEN;
+      }
+    };
+  }
+
+  @Test
+  void aCutThatThrowsFailsTheBioWhenItsPiecesHaveEnded() {
+    Holder holder = new Holder(loop, new Sink(loop));
+    loop.enter(request(throwingShredder(holder), 9, new CancelFlag()));
+    holder.letGo(2);
+    assertThat(ended).as("a piece is under way").isEmpty();
+    holder.letGo(1);
+    assertThat(ended).hasSize(1);
+    assertThat(ended.get(0).kind()).isEqualTo(Outcome.Kind.FAILED);
+    assertThat(ended.get(0).extents().list())
+        .containsExactly(
+            new Extents.Extent(0, 3, State.DONE), new Extents.Extent(3, 6, State.CLEAN));
+    assertThat(defects).hasSize(1);
+    defects.clear();
+  }
+
+  @Test
+  void aDeviceThatThrowsWhileItWaitsForClonesCompletesWhenTheyHave() {
+    Holder holder = new Holder(loop, new Sink(loop));
+    Device throwing =
+        new Device(loop, "throwing", LIMITS, List.of(holder)) {
+          @Override
+          public Verdict map(Bio bio) {
+            bio.beginChain();
+            bio.chain().remap(holder, 0).submit();
+            throw new OutOfMemoryError("planted");
+          }
+        };
+    loop.enter(request(throwing, 9, new CancelFlag()));
+    assertThat(ended).as("a clone is under way").isEmpty();
+    holder.letGo(1);
+    assertThat(ended).hasSize(1);
+    assertThat(ended.get(0).kind()).isEqualTo(Outcome.Kind.FAILED);
+    assertThat(defects).hasSize(1);
+    defects.clear();
+  }
 }

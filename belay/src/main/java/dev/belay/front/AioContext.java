@@ -65,6 +65,10 @@ public final class AioContext implements AutoCloseable {
    */
   public static AioContext open(String expression, int capacity) {
     requireCapacity(capacity);
+    if (Thread.currentThread().isVirtual()) {
+      throw new IllegalStateException(
+          "a driven context stays on one platform thread; on virtual threads, open a Volume");
+    }
     Loop loop = Loop.driven();
     return driving(loop, Stack.build(loop, expression), capacity);
   }

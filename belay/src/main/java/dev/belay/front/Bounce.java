@@ -98,7 +98,8 @@ final class Bounce {
         if (from < end) {
           try {
             MemorySegment.copy(bounce, from, segment, from - start, end - from);
-          } catch (IllegalStateException | WrongThreadException e) {
+          } catch (RuntimeException | InternalError e) {
+            // Closed, another thread's, or a mapped file that was cut short.
             return "the buffer could not be filled: " + e.getMessage();
           }
         }

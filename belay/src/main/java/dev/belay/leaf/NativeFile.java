@@ -26,6 +26,7 @@ final class NativeFile implements FileCalls {
   private static final int ZERO = Kernel.FALLOC_ZERO_RANGE | Kernel.FALLOC_KEEP_SIZE;
 
   private final int fd;
+  private boolean isClosed;
   private final boolean isBlockDevice;
   private final boolean isDirect;
   private final Limits limits;
@@ -203,6 +204,10 @@ final class NativeFile implements FileCalls {
 
   @Override
   public void close() {
-    Kernel.close(fd);
+    // Once: the number may be somebody else's file by now.
+    if (!isClosed) {
+      isClosed = true;
+      Kernel.close(fd);
+    }
   }
 }

@@ -59,6 +59,9 @@ public final class UringFile extends Device {
   private static final int ZERO = Kernel.FALLOC_ZERO_RANGE | Kernel.FALLOC_KEEP_SIZE;
   private static final int BY_WRITING = 0;
 
+  /** The kernel's own word for EINTR, which a worker that was asked to stop can let out. */
+  private static final int ERESTARTSYS = 512;
+
   /** How much is discarded or zeroed without a look at the flag. */
   private static final long RANGE_BYTES = 128L << 20;
 
@@ -236,7 +239,7 @@ public final class UringFile extends Device {
 
   /** What follows upon the kernel's answer: how the bio is sent once more, or ENDED. */
   byte next(Bio bio, int doneBytes, byte mode, int result) {
-    if (result == -Errno.EAGAIN || result == -Errno.EINTR) {
+    if (result == -Errno.EAGAIN || result == -Errno.EINTR || result == -ERESTARTSYS) {
       return mode == SYNCING ? SYNCING : BY_WORKER;
     }
     if (mode == SYNCING || bio.op() == Op.FLUSH) {

@@ -95,8 +95,13 @@ public final class UringPoller implements Poller, Waiting {
   private String trouble = "";
 
   private UringPoller() throws RingSetupException {
-    ring = Ring.open(SQ_ENTRIES, CQ_ENTRIES);
     signal = new WakeSignal();
+    try {
+      ring = Ring.open(SQ_ENTRIES, CQ_ENTRIES);
+    } catch (RingSetupException | RuntimeException e) {
+      signal.close();
+      throw e;
+    }
     pinned = new PinnedMemory(ring.registry());
     int result = ring.registry().registerFiles(FILE_SLOTS);
     hasFileTable = result >= 0;
@@ -128,7 +133,7 @@ public final class UringPoller implements Poller, Waiting {
     try {
       of(loop);
       return "";
-    } catch (RingSetupException e) {
+    } catch (RingSetupException | IllegalStateException e) {
       return String.valueOf(e.getMessage());
     }
   }
