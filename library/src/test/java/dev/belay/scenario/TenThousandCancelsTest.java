@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Timeout;
  * Laws 2, 3 and 4 on real files by io_uring: cancels at random moments of requests that split into
  * 64 or more pieces, over three stacks. It takes a few hundred cancels as it is, and all of them by
  *
- * <pre>mvn -pl belay test -Dtest=TenThousandCancelsTest -Dbelay.cancels=10000</pre>
+ * <pre>mvn -pl :belay test -Dtest=TenThousandCancelsTest -Dbelay.cancels=10000</pre>
  *
  * The files are made below the directory of the system property {@code belay.cancels.directory},
  * which is to be on a disk, by default the build's own.
