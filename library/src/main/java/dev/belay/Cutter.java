@@ -6,7 +6,7 @@ package dev.belay;
 public interface Cutter {
   /**
    * Says where the next piece goes and how long it is, by {@link Bio#remap} of {@code piece}, which
-   * for now covers all that is left of the whole. On the loop's thread.
+   * at first covers all that is left of the whole. On the loop's thread.
    *
    * @return the piece's length, in bytes: at least 1, at most what is left
    */
