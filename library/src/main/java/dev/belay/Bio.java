@@ -42,7 +42,7 @@ public final class Bio extends Mail {
   private @Nullable IoError error;
 
   // Whose it is.
-  private Life life = Life.IDLE;
+  private int life = Life.IDLE;
   private @Nullable BioEnd end;
   @Nullable Bio parent;
   private long startInParent;
@@ -56,7 +56,7 @@ public final class Bio extends Mail {
   /** A word for the device that holds the bio now. */
   private long note;
 
-  // Intrusive links: a loop's queue; a parked queue; a flag's watch; the loop's open requests.
+  // Intrusive links: a loop's queue; a parked queue; a flag's watch.
   @Nullable Bio nextQueued;
   @Nullable Bio previousParked;
   @Nullable Bio nextParked;
@@ -64,9 +64,9 @@ public final class Bio extends Mail {
   @Nullable Bio nextOfWatch;
   @Nullable Watch watch;
   private @Nullable Waiting waiting;
-  @Nullable Bio previousOpen;
-  @Nullable Bio nextOpen;
-  boolean isOpen;
+
+  /** Where it stands among the loop's open requests; -1 for a bio that is none of them. */
+  int openIndex = -1;
 
   /** A bio for a front, which keeps it and may use it again after each end. */
   public Bio(Loop loop, BioEnd end) {
@@ -118,9 +118,14 @@ public final class Bio extends Mail {
   }
 
   private void forgetResult() {
-    status = Kind.DONE;
-    base = State.DONE;
-    error = null;
+    // Few requests have anything to forget, and a look costs less than a store of a reference.
+    if (status != Kind.DONE) {
+      status = Kind.DONE;
+      error = null;
+    }
+    if (base != State.DONE) {
+      base = State.DONE;
+    }
     if (log != null) {
       log.clear();
     }
@@ -551,7 +556,7 @@ public final class Bio extends Mail {
 
   void activate() {
     if (life != Life.IDLE) {
-      throw new IllegalStateException("a bio that is " + life.words + " was submitted");
+      throw new IllegalStateException("a bio that is " + Life.words(life) + " was submitted");
     }
     life = Life.ACTIVE;
   }
@@ -559,7 +564,9 @@ public final class Bio extends Mail {
   void endOnce() {
     if (life != Life.ACTIVE || watch != null) {
       throw new IllegalStateException(
-          "a bio that is " + (watch != null ? "still watched" : life.words) + " was completed");
+          "a bio that is "
+              + (watch != null ? "still watched" : Life.words(life))
+              + " was completed");
     }
     life = Life.COMPLETED;
   }
@@ -586,6 +593,6 @@ public final class Bio extends Mail {
   @Override
   public String toString() {
     String where = device == null ? "nowhere" : device.kind();
-    return op + " " + offsetBytes + "+" + lengthBytes + " in " + where + ", " + life.words;
+    return op + " " + offsetBytes + "+" + lengthBytes + " in " + where + ", " + Life.words(life);
   }
 }

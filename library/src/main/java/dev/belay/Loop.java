@@ -2,6 +2,7 @@
 package dev.belay;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -66,7 +67,7 @@ public final class Loop {
   private int pooled;
 
   // Requests that were accepted and have not ended.
-  private @Nullable Bio firstOpen;
+  private @Nullable Bio[] openBios = new @Nullable Bio[64];
   private int open;
   private volatile boolean isClosing;
   private final CountDownLatch closed = new CountDownLatch(1);
@@ -250,7 +251,7 @@ public final class Loop {
     } catch (RuntimeException | Error defect) {
       defects.accept(defect);
     }
-    drain(STEPS_A_TURN);
+    busy |= drain(STEPS_A_TURN);
     if (busy || firstDown != null || firstUp != null) {
       if (waitNanos <= 0 || ++busyTurns >= BUSY_TURNS) {
         busyTurns = 0;
@@ -318,14 +319,11 @@ public final class Loop {
 
   /** Accepts a front's request. */
   public void enter(Bio bio) {
-    bio.isOpen = true;
-    bio.previousOpen = null;
-    bio.nextOpen = firstOpen;
-    if (firstOpen != null) {
-      firstOpen.previousOpen = bio;
+    if (open == openBios.length) {
+      openBios = Arrays.copyOf(openBios, 2 * open);
     }
-    firstOpen = bio;
-    open++;
+    openBios[open] = bio;
+    bio.openIndex = open++;
     if (isClosing) {
       bio.flag().raise(CancelFlag.Reason.CLOSE);
     }
@@ -333,18 +331,14 @@ public final class Loop {
   }
 
   private void leave(Bio bio) {
-    if (bio.previousOpen != null) {
-      bio.previousOpen.nextOpen = bio.nextOpen;
-    } else {
-      firstOpen = bio.nextOpen;
+    int hole = bio.openIndex;
+    Bio last = openBios[--open];
+    if (last != null && last != bio) {
+      openBios[hole] = last;
+      last.openIndex = hole;
     }
-    if (bio.nextOpen != null) {
-      bio.nextOpen.previousOpen = bio.previousOpen;
-    }
-    bio.previousOpen = null;
-    bio.nextOpen = null;
-    bio.isOpen = false;
-    open--;
+    openBios[open] = null;
+    bio.openIndex = -1;
   }
 
   /** How many requests were accepted and have not ended. */
@@ -352,12 +346,13 @@ public final class Loop {
     return open;
   }
 
-  /** Shows each request that was accepted and has not ended, the latest first. */
+  /** Shows each request that was accepted and has not ended; one may end while it is shown. */
   public void forEachOpen(Consumer<Bio> what) {
-    for (Bio bio = firstOpen; bio != null; ) {
-      Bio next = bio.nextOpen;
-      what.accept(bio);
-      bio = next;
+    for (int i = open - 1; i >= 0; i--) {
+      Bio bio = i < open ? openBios[i] : null;
+      if (bio != null) {
+        what.accept(bio);
+      }
     }
   }
 
@@ -390,10 +385,15 @@ public final class Loop {
     }
   }
 
-  /** Runs until nothing is left to complete and nothing to send down, or for so many steps. */
-  private void drain(int mostSteps) {
+  /**
+   * Runs until nothing is left to complete and nothing to send down, or for so many steps.
+   *
+   * @return whether there was anything
+   */
+  private boolean drain(int mostSteps) {
     isRunning = true;
-    for (int i = 0; i < mostSteps; i++) {
+    int steps = 0;
+    for (; steps < mostSteps; steps++) {
       Bio bio = firstUp;
       if (bio != null) {
         firstUp = bio.nextQueued;
@@ -416,10 +416,11 @@ public final class Loop {
       forward(bio);
     }
     isRunning = false;
+    return steps > 0;
   }
 
   private void finish(Bio bio) {
-    if (bio.isOpen) {
+    if (bio.openIndex >= 0) {
       leave(bio);
     }
     try {

@@ -473,4 +473,43 @@ final class LoopTest {
     assertThat(defects).hasSize(1);
     defects.clear();
   }
+
+  @Test
+  void aTurnThatFinishedWorkDoesNotSleepOnIt() {
+    Loop own = Loop.driven();
+    int[] sleeps = {0};
+    own.setPoller(
+        new Poller() {
+          @Override
+          public int reap() {
+            return 0;
+          }
+
+          @Override
+          public void enter(long waitNanos) {
+            sleeps[0] += waitNanos > 0 ? 1 : 0;
+          }
+
+          @Override
+          public void wake() {}
+
+          @Override
+          public void close() {}
+        });
+    Holder holder = new Holder(own, new Sink(own));
+    CancelFlag flag = new CancelFlag();
+    int[] count = {0};
+    int all = 100_000; // more than one turn finishes
+    for (int i = 0; i < all; i++) {
+      Bio bio = new Bio(own, done -> count[0]++);
+      bio.prepare(Op.FLUSH, holder, 0, 0, MemorySegment.NULL, 0, flag);
+      own.enter(bio);
+    }
+    flag.raise();
+    while (count[0] < all) {
+      own.turn(Long.MAX_VALUE);
+    }
+    assertThat(sleeps[0]).isZero();
+    assertThat(own.close(0)).isZero();
+  }
 }

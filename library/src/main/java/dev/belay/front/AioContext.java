@@ -42,7 +42,7 @@ public final class AioContext implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final Line submitted = new Line(); // over a threaded loop only
-  private final Line ready = new Line();
+  private final Ready ready = new Ready();
   private int held;
   private boolean isClosed;
 
@@ -228,7 +228,7 @@ public final class AioContext implements AutoCloseable {
       loop.turn(0);
     }
     int count = 0;
-    for (Iocb iocb = ready.first; iocb != null && count < most; iocb = ready.first) {
+    for (Iocb iocb = ready.first(); iocb != null && count < most; iocb = ready.first()) {
       count++;
       taker.accept(take(iocb));
     }
@@ -261,7 +261,7 @@ public final class AioContext implements AutoCloseable {
       while (ready.size < least && held > ready.size && left > 0) {
         left = changed.awaitNanos(left);
       }
-      for (Iocb iocb = ready.first; iocb != null && events.size() < most; iocb = ready.first) {
+      for (Iocb iocb = ready.first(); iocb != null && events.size() < most; iocb = ready.first()) {
         events.add(take(iocb));
       }
       changed.signalAll(); // who waits for more than there can be now has to see it
@@ -404,7 +404,56 @@ public final class AioContext implements AutoCloseable {
     return pools;
   }
 
-  /** Control blocks in a row; each is in one row at most. */
+  /**
+   * Control blocks whose requests have ended, in order: a ring of a power of two. One that is taken
+   * out of turn leaves a gap.
+   */
+  private static final class Ready {
+    private @Nullable Iocb[] ring = new @Nullable Iocb[16];
+    private int head;
+    private int tail;
+    int size;
+
+    void add(Iocb iocb) {
+      if (tail - head == ring.length) {
+        widen();
+      }
+      iocb.place = tail;
+      ring[tail++ & (ring.length - 1)] = iocb;
+      size++;
+    }
+
+    @Nullable Iocb first() {
+      return size == 0 ? null : ring[head & (ring.length - 1)];
+    }
+
+    void remove(Iocb iocb) {
+      ring[iocb.place & (ring.length - 1)] = null;
+      size--;
+      while (head != tail && ring[head & (ring.length - 1)] == null) {
+        head++;
+      }
+    }
+
+    /** Leaves the gaps out, and makes room for as many again. */
+    private void widen() {
+      @Nullable Iocb[] old = ring;
+      int end = tail;
+      int from = head;
+      ring = new @Nullable Iocb[Math.max(16, Integer.highestOneBit(size) << 2)];
+      head = 0;
+      tail = 0;
+      size = 0;
+      for (int i = from; i != end; i++) {
+        Iocb iocb = old[i & (old.length - 1)];
+        if (iocb != null) {
+          add(iocb);
+        }
+      }
+    }
+  }
+
+  /** Control blocks in a row. */
   private static final class Line {
     @Nullable Iocb first;
     private @Nullable Iocb last;

@@ -27,6 +27,9 @@ public final class Iocb {
   /** Guarded by the context: idle, submitted, or ready to be taken as an event. */
   int state = IDLE;
 
+  /** Where it is in the context's ring, while it is ready. */
+  int place;
+
   @Nullable Iocb previous;
   @Nullable Iocb next;
 

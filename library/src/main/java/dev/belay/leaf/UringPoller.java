@@ -17,10 +17,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * The ring of one loop: what it turns and sleeps on, shared by all its {@link UringFile}s.
  *
- * <p>What the files want sent waits in one row, in order, and becomes entries of the ring only in
- * {@link #enter}, right before the system call that sends them: each bio's flag is looked at there.
- * One call submits, waits and lets the kernel post what has completed. Another thread ends the
- * sleep through an eventfd that the ring polls.
+ * <p>What the files want sent waits in one row, in order, and becomes entries of the ring only
+ * right before the system call that sends them: each bio's flag is looked at there. A row of a few
+ * is sent at once, the rest in {@link #enter}, where one call submits, waits and lets the kernel
+ * post what has completed. Another thread ends the sleep through an eventfd that the ring polls.
  *
  * <p>A bio in the row or in the kernel has a slot. The token of an entry is the slot and a
  * generation, so that neither a late completion nor a late cancel can mean a later bio.
@@ -39,6 +39,12 @@ public final class UringPoller implements Poller, Waiting {
 
   /** How long the device may stay silent before it is worthwhile to watch what it has. */
   private static final long PATIENCE_NANOS = 1_000_000;
+
+  /**
+   * So many in the row are sent at once, and not at the end of the turn: else the device is idle
+   * while the loop prepares, and the loop while the device works.
+   */
+  private static final int EARLY = 4;
 
   /** So many are watched at once. */
   private static final int FEW = 4;
@@ -62,6 +68,7 @@ public final class UringPoller implements Poller, Waiting {
   private final boolean[] fileSlots = new boolean[FILE_SLOTS];
   private boolean isStarted;
   private boolean isArmed;
+  private boolean isSendingEarly;
 
   private int slots;
   private @Nullable Bio[] bios = new @Nullable Bio[0];
@@ -196,6 +203,12 @@ public final class UringPoller implements Poller, Waiting {
     doneBytes[slot] = 0;
     modes[slot] = UringFile.FRESH;
     putIntoRow(slot);
+    if (rowTail - rowHead >= EARLY && isStarted && !isSendingEarly) {
+      isSendingEarly = true;
+      prepareRow();
+      submitted(ring.submit());
+      isSendingEarly = false;
+    }
   }
 
   private void putIntoRow(int slot) {

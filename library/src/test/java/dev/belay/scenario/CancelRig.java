@@ -232,11 +232,12 @@ final class CancelRig implements AutoCloseable {
     CancelFlag flag = new CancelFlag();
     boolean isOnLoop = !isBystander && random.nextBoolean();
     Shot shot =
-        new Shot(stack.submit(layout().top(), op, offset, buffer, flag), isBystander, isOnLoop);
+        new Shot(stack.prepare(layout().top(), op, offset, buffer, flag), isBystander, isOnLoop);
     shot.afterPieces = random.nextBoolean() ? 1 + random.nextInt(LEAST_PIECES) : 0;
     shot.afterTurns = random.nextInt(roundTurns + 1);
     shot.afterNanos = random.nextLong(roundNanos);
     shots.put(shot.request.bio, shot);
+    stack.loop.enter(shot.request.bio); // sends the first pieces, which the recorder sees
     return shot;
   }
 

@@ -103,6 +103,15 @@ public final class DrivenStack implements AutoCloseable {
     return request;
   }
 
+  /** Prepares a read or a write of the whole buffer, which whoever asked enters into the loop. */
+  public Request prepare(
+      Device device, Op op, long offsetBytes, MemorySegment buffer, CancelFlag flag) {
+    Request request = new Request(loop, op, offsetBytes, buffer, flag);
+    requests.add(request);
+    request.bio.prepare(op, device, offsetBytes, buffer.byteSize(), buffer, 0, flag);
+    return request;
+  }
+
   /** Reads or writes the whole buffer, and turns the loop until that has ended. */
   public Outcome run(Device device, Op op, long offsetBytes, MemorySegment buffer) {
     return finish(submit(device, op, offsetBytes, buffer, new CancelFlag()));
