@@ -44,7 +44,7 @@ public final class UringPoller implements Poller, Waiting {
    * So many in the row are sent at once, and not at the end of the turn: else the device is idle
    * while the loop prepares, and the loop while the device works.
    */
-  private static final int EARLY = 4;
+  private static final int EARLY = 2;
 
   /** So many are watched at once. */
   private static final int FEW = 4;
