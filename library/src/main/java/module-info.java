@@ -7,6 +7,7 @@ module dev.belay {
   exports dev.belay;
   exports dev.belay.front;
   exports dev.belay.leaf;
+  exports dev.belay.md;
   exports dev.belay.stack;
   exports dev.belay.target;
 }
