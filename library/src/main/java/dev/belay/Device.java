@@ -69,6 +69,14 @@ public abstract class Device {
   }
 
   /**
+   * Sends down what must not be left undone, as requests of the device's own, by {@link
+   * Loop#enter}: the last word of an array about itself, for instance. Runs on the loop's thread
+   * when the loop closes and no request is left; the devices below settle after it, once its
+   * requests have ended.
+   */
+  public void settle() {}
+
+  /**
    * Gives back what the device holds. Runs on the loop's thread when no bio is left, after every
    * device above has been closed; or where the loop was never started, on the thread that closes
    * it.

@@ -69,6 +69,7 @@ public final class Loop {
   // Requests that were accepted and have not ended.
   private @Nullable Bio[] openBios = new @Nullable Bio[64];
   private int open;
+  private int settled;
   private volatile boolean isClosing;
   private final CountDownLatch closed = new CountDownLatch(1);
 
@@ -219,7 +220,7 @@ public final class Loop {
   // --- The loop's thread: turning ---
 
   private void runUntilClosed() {
-    while (!isClosing || open > 0) {
+    while (!isClosing || open > 0 || settleNext()) {
       turnOn(Long.MAX_VALUE);
     }
     closeAll();
@@ -539,15 +540,25 @@ public final class Loop {
     }
     beginClosing();
     long start = clock.nanos();
-    while (open > 0) {
+    while (open > 0 || settleNext()) {
       long left = graceNanos - (clock.nanos() - start);
-      if (left <= 0) {
+      if (left <= 0 && open > 0) {
         return open;
       }
-      turn(left);
+      turn(Math.max(0, left));
     }
     closeAll();
     return 0;
+  }
+
+  /** No request is left: the next device, from the top, sends its last. False if none is left. */
+  private boolean settleNext() {
+    if (settled == devices.size()) {
+      return false;
+    }
+    Device next = devices.get(devices.size() - ++settled);
+    closeOne(next::settle);
+    return true;
   }
 
   private void beginClosing() {

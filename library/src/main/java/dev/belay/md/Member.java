@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.md;
+
+import dev.belay.Device;
+
+/** One member of an open array: a device, and what the array thinks of it. The loop's thread. */
+public final class Member {
+  /** What a member is to its array. */
+  public enum State {
+    /** It holds all that it should. */
+    IN_SYNC("in sync"),
+    /** It gets every write, and is filled from the others; what lies below a mark can be read. */
+    REBUILDING("rebuilding"),
+    /** It waits to take the place of another. */
+    SPARE("spare"),
+    /** It failed, or was left out as stale: nothing goes there any more. */
+    FAULTY("faulty");
+
+    private final String words;
+
+    State(String words) {
+      this.words = words;
+    }
+
+    /** As a report has it. */
+    public String words() {
+      return words;
+    }
+  }
+
+  private final String name;
+  private final Device device;
+  private final long startBytes;
+  int slot;
+  State state;
+  long rebuiltBytes;
+  int readErrors;
+  long correctedReads;
+  boolean isWriteMostly;
+
+  /** Whether only what the bitmap says is to be filled: it was a member before. */
+  boolean catchesUp;
+
+  /** Requests of the level that are in the device now, and where the last one ended. */
+  private int underWay;
+
+  private long headBytes;
+
+  /**
+   * @param name what reports call it
+   * @param startBytes where in the device the array's part of it begins
+   * @param slot its place in the array, from 0; below 0 for a spare
+   * @param rebuiltBytes how much of a rebuilding member is in sync, from its start
+   */
+  Member(String name, Device device, long startBytes, int slot, State state, long rebuiltBytes) {
+    this.name = name;
+    this.device = device;
+    this.startBytes = startBytes;
+    this.slot = slot;
+    this.state = state;
+    this.rebuiltBytes = rebuiltBytes;
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public Device device() {
+    return device;
+  }
+
+  /** Where in the device the array's part begins; a level adds it to every offset. */
+  public long startBytes() {
+    return startBytes;
+  }
+
+  /** Its place in the array, from 0; below 0 for a spare. */
+  public int slot() {
+    return slot;
+  }
+
+  public State state() {
+    return state;
+  }
+
+  /** How much of a rebuilding member is in sync, from its start. */
+  public long rebuiltBytes() {
+    return rebuiltBytes;
+  }
+
+  /** How many reads of it failed and were put right by rewriting. */
+  public long correctedReads() {
+    return correctedReads;
+  }
+
+  /** Whether reads should go elsewhere while there is another to ask. */
+  public boolean isWriteMostly() {
+    return isWriteMostly;
+  }
+
+  /** Whether the range, as the array counts on members, holds what it should. */
+  public boolean isReadable(long offsetBytes, long lengthBytes) {
+    return state == State.IN_SYNC
+        || (state == State.REBUILDING && offsetBytes + lengthBytes <= rebuiltBytes);
+  }
+
+  /** Whether writes go to it: in sync, or being rebuilt. */
+  public boolean isWritable() {
+    return state == State.IN_SYNC || state == State.REBUILDING;
+  }
+
+  /** A request of the level goes into it. */
+  public void began() {
+    underWay++;
+  }
+
+  /** A request of the level came back, which ended at {@code endBytes}. */
+  public void ended(long endBytes) {
+    underWay--;
+    headBytes = endBytes;
+  }
+
+  /** How many requests of the level are in it. */
+  public int underWay() {
+    return underWay;
+  }
+
+  /** Where the last request that came back had ended. */
+  public long headBytes() {
+    return headBytes;
+  }
+
+  @Override
+  public String toString() {
+    return name + " (" + (slot < 0 ? "spare" : "slot " + slot) + ", " + state.words() + ")";
+  }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.md;
+
+import dev.belay.Timers;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the members say of their array: a superblock on each, which is written anew when something
+ * changes that a crash must not make forgotten. Each time all members are flushed first, so that a
+ * superblock never promises what is not on disk; then the bitmap's head gets the new count of
+ * events; then the superblocks are written.
+ *
+ * <p>Between the first write and a while after the last one the superblocks say "active": the
+ * resync offset is 0, and whoever finds it so knows that members may disagree.
+ *
+ * <p>The loop's thread.
+ */
+public final class Records {
+  private final HashMap<Member, Superblock> superblocks = new HashMap<>();
+  private @Nullable Array array;
+  private Timers.@Nullable Timer idle;
+  private long events;
+
+  /** How far a resync that is due has come; {@link Superblock#CLEAN} if none is due. */
+  private long resyncBytes;
+
+  // What should be written, what is, by number; and whether it says that the array is active.
+  private long wanted;
+  private long written;
+  private long wantedOfFailure;
+  private boolean isWriting;
+  private boolean wantsActive;
+  private boolean isActive;
+  private boolean isBroken;
+  private List<Runnable> waiters = new ArrayList<>();
+
+  /**
+   * @param superblocks each member's own
+   * @param events the highest count of events among them
+   */
+  public Records(Map<Member, Superblock> superblocks, long events, long resyncBytes) {
+    this.superblocks.putAll(superblocks);
+    this.events = events;
+    this.resyncBytes = resyncBytes;
+  }
+
+  void attach(Array array) {
+    this.array = array;
+    idle = array.loop().timers().newTimer(this::becomeClean);
+  }
+
+  private Array array() {
+    return Objects.requireNonNull(array);
+  }
+
+  /** How often the records were changed, ever. */
+  public long events() {
+    return events;
+  }
+
+  /** A member's superblock, as it will be written next. */
+  public Superblock of(Member member) {
+    return Objects.requireNonNull(superblocks.get(member));
+  }
+
+  long bitmapOffsetBytes(Member member) {
+    return of(member).bitmapAtBytes().orElseThrow();
+  }
+
+  // --- Writers ---
+
+  /** Whether a write may be sent; if not, the records are on their way to say what it needs. */
+  boolean mayWrite() {
+    if (!wantsActive) {
+      wantsActive = true;
+      update(false);
+    }
+    Objects.requireNonNull(idle).cancel();
+    return isActive && isRecorded();
+  }
+
+  /** No writer is left, for now. */
+  void idle() {
+    Objects.requireNonNull(idle)
+        .set(array().loop().clock().nanos() + array().options().idleNanos());
+  }
+
+  private void becomeClean() {
+    if (array().writing() == 0 && isActive && !array().loop().isClosing()) {
+      wantsActive = false;
+      update(false);
+    }
+  }
+
+  /** Whether every failure of a member is recorded. */
+  boolean isRecorded() {
+    return written >= wantedOfFailure || isBroken;
+  }
+
+  void whenRecorded(Runnable then) {
+    waiters.add(then);
+  }
+
+  // --- Walks ---
+
+  /** How far a resync that is due has come; {@link Superblock#CLEAN} if none is due. */
+  public long resyncBytes() {
+    return resyncBytes;
+  }
+
+  void setResyncBytes(long bytes) {
+    resyncBytes = bytes;
+  }
+
+  /** A write failed so that members disagree: everything is due, where no bitmap knows better. */
+  void mustResync() {
+    resyncBytes = 0;
+    update(false);
+  }
+
+  // --- Writing them ---
+
+  /**
+   * What the array is now is to be recorded.
+   *
+   * @param isFailure whether no write may begin or end before
+   */
+  void update(boolean isFailure) {
+    wanted++;
+    if (isFailure) {
+      wantedOfFailure = wanted;
+    }
+    if (!isWriting && !isBroken && !array().options().isReadOnly()) {
+      write();
+    }
+  }
+
+  private void write() {
+    isWriting = true;
+    long number = wanted;
+    boolean active = wantsActive;
+    isActive &= active; // who comes from now on waits until it says "active" again
+    OwnRequests.flush(
+        array(),
+        array().writable(),
+        () -> {
+          events++;
+          IntentBitmap bitmap = array().bitmap();
+          Runnable then = () -> writeSuperblocks(number, active);
+          if (bitmap == null || isBroken) {
+            then.run();
+          } else {
+            bitmap.writeHead(then);
+          }
+        });
+  }
+
+  private void writeSuperblocks(long number, boolean active) {
+    if (isBroken) {
+      ended(number, active);
+      return;
+    }
+    List<OwnRequests.Piece> pieces = new ArrayList<>();
+    List<Member> all = new ArrayList<>(array().writable());
+    all.addAll(array().spares());
+    for (Member member : all) {
+      Superblock superblock = of(member);
+      describe(member, superblock, all, active);
+      byte[] bytes = superblock.encode();
+      PinnedBlock block = new PinnedBlock(Superblock.BYTES);
+      MemorySegment.copy(MemorySegment.ofArray(bytes), 0, block.segment(), 0, bytes.length);
+      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), block.segment()));
+    }
+    OwnRequests.write(array(), pieces, () -> ended(number, active));
+  }
+
+  /** Makes a superblock say what the array is now. Who is not among {@code all} is faulty. */
+  private void describe(Member member, Superblock superblock, List<Member> all, boolean active) {
+    for (int number = 0; number < superblock.slots(); number++) {
+      superblock.setRole(number, Superblock.FAULTY);
+    }
+    for (Member other : all) {
+      int role = other.slot() < 0 ? Superblock.SPARE : other.slot();
+      superblock.setRole(of(other).number(), role);
+    }
+    if (member.state() == Member.State.REBUILDING) {
+      superblock.setRecovery(member.rebuiltBytes(), member.catchesUp);
+    } else {
+      superblock.setNoRecovery();
+    }
+    superblock.setEvents(events);
+    superblock.setResyncBytes(active ? 0 : resyncBytes);
+    superblock.setUpdatedSeconds(TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis()));
+    superblock.setCorrectedReads((int) member.correctedReads());
+  }
+
+  private void ended(long number, boolean active) {
+    isWriting = false;
+    written = Math.max(written, number);
+    isActive = active && wantsActive;
+    if (wanted > number && !isBroken) {
+      write();
+    }
+    if (isRecorded()) {
+      List<Runnable> served = waiters;
+      waiters = new ArrayList<>();
+      served.forEach(Runnable::run);
+    }
+    array().mayWriteNow();
+  }
+
+  /** They cannot be written any more: nobody waits for that. */
+  void breakDown() {
+    isBroken = true;
+  }
+
+  /** The array closes: it is clean, and a walk that was under way can go on from where it was. */
+  void settle() {
+    Objects.requireNonNull(idle).cancel();
+    if (isActive || wantsActive || wanted > written) {
+      wantsActive = false;
+      update(false);
+    }
+  }
+}
