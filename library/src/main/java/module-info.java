@@ -2,6 +2,8 @@
 
 /** Asynchronous block I/O in which every request can be cancelled by one store into one flag. */
 module dev.belay {
+  // Where a JVM has it, the arithmetic of parity uses it; nothing needs it.
+  requires static jdk.incubator.vector;
   requires static transitive org.jspecify;
 
   exports dev.belay;
