@@ -221,7 +221,9 @@ public final class Loop {
 
   private void runUntilClosed() {
     while (!isClosing || open > 0 || settleNext()) {
-      turnOn(Long.MAX_VALUE);
+      if (!isClosing || open > 0) {
+        turnOn(Long.MAX_VALUE);
+      }
     }
     closeAll();
   }
@@ -545,7 +547,9 @@ public final class Loop {
       if (left <= 0 && open > 0) {
         return open;
       }
-      turn(Math.max(0, left));
+      if (open > 0) {
+        turn(left);
+      }
     }
     closeAll();
     return 0;

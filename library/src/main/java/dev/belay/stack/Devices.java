@@ -9,11 +9,13 @@ import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
 import dev.belay.leaf.UringTuning;
+import dev.belay.md.ZonesLayout;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
 import java.io.IOException;
@@ -48,6 +50,7 @@ final class Devices {
               Form.onOne("linear", Devices::openLinear, "offset", "size"),
               Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
               Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
+              Form.onMany("raid0", 1, Devices::openRaid0, "chunk", "layout"),
               Form.onOne("delay", Devices::openDelay, "read", "write", "flush"),
               Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst", "order"),
               Form.onOne(
@@ -111,6 +114,12 @@ final class Devices {
 
   private static Device openStripe(Loop loop, DeviceCall call, List<Device> lowers) {
     return new Stripe(loop, lowers, call.sizeBytes("chunk", 64 << 10));
+  }
+
+  private static Device openRaid0(Loop loop, DeviceCall call, List<Device> lowers) {
+    String layout = call.word("layout", "", "original", "alternate");
+    int number = layout.isEmpty() ? ZonesLayout.UNKNOWN : ZonesLayout.number(layout);
+    return Raid0.byHand(loop, lowers, call.sizeBytes("chunk", 64 << 10), number);
   }
 
   private static Device openDelay(Loop loop, DeviceCall call, List<Device> lowers) {

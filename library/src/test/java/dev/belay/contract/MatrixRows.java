@@ -10,11 +10,13 @@ import dev.belay.leaf.Null;
 import dev.belay.leaf.ThreadFile;
 import dev.belay.leaf.UringFile;
 import dev.belay.leaf.UringTuning;
+import dev.belay.md.ZonesLayout;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
 import dev.belay.uring.UringSupport;
@@ -88,6 +90,7 @@ final class MatrixRows {
           passing("concat of one", (loop, lower) -> new Concat(loop, many(1, lower))),
           passing("stripe", (loop, lower) -> new Stripe(loop, many(3, lower), CHUNK)),
           passing("stripe of one", (loop, lower) -> new Stripe(loop, many(1, lower), CHUNK)),
+          passing("raid0", (loop, lower) -> raid0(loop, many(3, lower))),
           passing("align", (loop, lower) -> align(loop, lower.get(), 1)),
           passing("align to coarser blocks", (loop, lower) -> align(loop, lower.get(), 4)),
           passing("delay", (loop, lower) -> new Delay(loop, lower.get(), 1000, 2000, 3000)),
@@ -149,6 +152,10 @@ final class MatrixRows {
     // Whole blocks of an align as well, above which a request would bounce and lose its addresses.
     int block = Math.max(4 * BLOCK, below.limits().logicalBlockBytes());
     return new Linear(loop, below, block, below.limits().sizeBytes() - 3L * block);
+  }
+
+  private static Device raid0(Loop loop, List<Device> lowers) {
+    return Raid0.byHand(loop, lowers, CHUNK, ZonesLayout.ALTERNATE);
   }
 
   private static Device align(Loop loop, Device lower, int blocks) {

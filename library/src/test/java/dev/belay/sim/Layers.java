@@ -5,12 +5,14 @@ import dev.belay.Device;
 import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
+import dev.belay.md.ZonesLayout;
 import dev.belay.sim.Layer.Made;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
 import dev.belay.testing.SimMedium;
@@ -48,6 +50,7 @@ final class Layers {
           layer("linear", 1, Layers::linear),
           layer("concat", 3, (loop, lowers, random) -> new Made(new Concat(loop, lowers), "")),
           layer("stripe", 4, Layers::stripe),
+          layer("raid0", 4, Layers::raid0),
           layer("align", 1, Layers::align),
           layer("delay", 1, Layers::delay),
           layer("throttle", 1, Layers::throttle),
@@ -113,6 +116,18 @@ final class Layers {
       return null;
     }
     return new Made(new Stripe(loop, lowers, chunk), "chunk=" + chunk);
+  }
+
+  private static @Nullable Made raid0(Loop loop, List<Device> lowers, SplittableRandom random) {
+    int block = block(Plain.Spread.limits(lowers, 1));
+    long chunk = Math.max(512, block) * (1L + random.nextInt(3));
+    if (chunk % block != 0 || lowers.stream().anyMatch(each -> each.limits().sizeBytes() < chunk)) {
+      return null;
+    }
+    int number = 1 + random.nextInt(2);
+    return new Made(
+        Raid0.byHand(loop, lowers, chunk, number),
+        "chunk=" + chunk + ", layout=" + ZonesLayout.word(number));
   }
 
   private static @Nullable Made align(Loop loop, List<Device> lowers, SplittableRandom random) {
