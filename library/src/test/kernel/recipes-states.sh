@@ -109,6 +109,7 @@ sleep 9
 t pat write /dev/md0 307 200 100 307 15000 100
 progress
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 - 307 200 100 307 15000 100
 echo frozen >/sys/block/md0/md/sync_action
 t mdadm --stop /dev/md0
 speed
@@ -131,6 +132,7 @@ t pat write /dev/md0 $SALT 0 1000 $SALT 7000 500
 sleep 9
 progress
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 1000 $SALT 7000 500
 echo frozen >/sys/block/md0/md/sync_action
 t mdadm --stop /dev/md0
 speed
@@ -152,6 +154,7 @@ t pat write /dev/md0 $SALT 0 1000 $SALT 15000 500
 sleep 9
 progress
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 1000 $SALT 15000 500
 echo frozen >/sys/block/md0/md/sync_action
 t mdadm --stop /dev/md0
 speed
@@ -162,6 +165,7 @@ array raid5-spare 210 "$four" <<'BODY'
 create --raid-devices=3 --spare-devices=1 --level=5 --chunk=64 --assume-clean --bitmap=none $ALL
 t pat write /dev/md0 $SALT 0 -
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 examine $D0 $D3
 BODY
@@ -170,6 +174,7 @@ array raid5-missing 211 "$two" <<'BODY'
 create --raid-devices=3 --level=5 --chunk=64 --bitmap=none $D0 missing $D1
 t pat write /dev/md0 $SALT 0 -
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 examine $D0 $D1
 BODY
@@ -185,6 +190,7 @@ sleep 9
 t pat write /dev/md0 312 100 300 312 15000 200
 progress
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 - 312 100 300 312 15000 200
 echo frozen >/sys/block/md0/md/sync_action
 t mdadm --stop /dev/md0
 speed
@@ -208,6 +214,7 @@ settle md0
 sleep 1
 t pat write /dev/md0 313 100 300
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 - 313 100 300
 t mdadm --stop /dev/md0
 examine $D0 $D1 $D3
 BODY
@@ -274,6 +281,7 @@ create --raid-devices=3 --level=1 --assume-clean --bitmap=internal --write-behin
   --write-mostly $D1 $D2
 t pat write /dev/md0 $SALT 0 -
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 examine $D0 $D1 $D2
 bitmaps $D0
@@ -283,6 +291,7 @@ array raid1-failfast 217 "$two" <<'BODY'
 create --raid-devices=2 --level=1 --assume-clean --bitmap=none --failfast $ALL
 t pat write /dev/md0 $SALT 0 -
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 examine $D0
 BODY
@@ -314,12 +323,13 @@ array raid5-journal 219 "$four" <<'BODY'
 create --raid-devices=3 --level=5 --chunk=64 --assume-clean $D0 $D1 $D2 --write-journal $D3
 t pat write /dev/md0 $SALT 0 -
 detail /dev/md0
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 examine $D0 $D3
 BODY
 
-array raid5-reshape-half 220 "12288 12288 12288 12288" <<'BODY'
-create --raid-devices=3 --level=5 --chunk=64 --size=6144 --data-offset=4M --assume-clean \
+array raid5-reshape-half 220 "8192 8192 8192 8192" <<'BODY'
+create --raid-devices=3 --level=5 --chunk=64 --size=3072 --data-offset=4M --assume-clean \
   --bitmap=none $D0 $D1 $D2
 t pat write /dev/md0 $SALT 0 -
 t mdadm /dev/md0 --add-spare $D3

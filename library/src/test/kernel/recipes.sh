@@ -6,16 +6,21 @@ five="3072 3072 3072 3072 3072"
 four="3072 3072 3072 3072"
 three="3072 3072 3072"
 two="3072 3072"
+
+small="2048 2048 2048 2048"
 clean="--assume-clean --bitmap=none"
 
+# Ten stripes: each rotation at least twice.
 salt=100
 rotations="left-asymmetric right-asymmetric left-symmetric right-symmetric parity-first parity-last"
 for layout in $rotations; do
-  plain "raid5-$layout" $((salt += 1)) "$four" --level=5 --layout=$layout --chunk=64 $clean
+  plain "raid5-$layout" $((salt += 1)) "$small" --level=5 --layout=$layout --chunk=64 --size=640 \
+    $clean
 done
 for layout in $rotations ddf-zero-restart ddf-N-restart ddf-N-continue left-asymmetric-6 \
   right-asymmetric-6 left-symmetric-6 right-symmetric-6 parity-first-6; do
-  plain "raid6-$layout" $((salt += 1)) "$five" --level=6 --layout=$layout --chunk=64 $clean
+  plain "raid6-$layout" $((salt += 1)) "$small 2048" --level=6 --layout=$layout --chunk=64 \
+    --size=640 $clean
 done
 plain raid4 145 "$three" --level=4 --chunk=64 $clean
 for layout in n2 f2 o2; do
@@ -35,6 +40,7 @@ array raid0-unset 139 "2560 4608 3584" <<'BODY'
 echo 2 >/sys/module/raid0/parameters/default_layout
 create --raid-devices=3 --level=0 --layout=dangerous --chunk=64 $ALL
 t pat write /dev/md0 $SALT 0 -
+t pat check /dev/md0 $SALT 0 -
 t mdadm --stop /dev/md0
 echo "with raid0.default_layout=2 (alternate) the kernel started it; now without:"
 echo 0 >/sys/module/raid0/parameters/default_layout
