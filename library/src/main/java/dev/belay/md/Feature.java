@@ -25,7 +25,10 @@ public enum Feature {
   JOURNAL(9, "a write journal"),
   /** There is a partial parity log, and the superblock says where. */
   PPL(10, "a partial parity log"),
-  /** There are several partial parity logs on each member. */
+  /**
+   * The place of the partial parity log is large enough for several, written in turn; the kernel
+   * sets this instead of {@link #PPL}, and on all arrays that mdadm makes with such a log.
+   */
   MULTIPLE_PPLS(11, "multiple partial parity logs"),
   /** The layout of a RAID 0 means something. */
   RAID0_LAYOUT(12, "a layout of RAID 0");

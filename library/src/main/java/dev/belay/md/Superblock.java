@@ -264,9 +264,12 @@ public final class Superblock {
     image.putInt(72, level.number());
   }
 
-  /** The number of the layout: what it means depends on the level; 0 for RAID 1 and 4. */
+  /**
+   * The number of the layout: what it means depends on the level; 0 for RAID 1 and 4, and for a
+   * RAID 0 whose superblock does not say that it has one.
+   */
   public int layout() {
-    return image.getInt(76);
+    return levelNumber() == 0 && !has(Feature.RAID0_LAYOUT) ? 0 : image.getInt(76);
   }
 
   void setLayout(int layout) {
@@ -309,7 +312,7 @@ public final class Superblock {
 
   /** Puts an internal bitmap there, which ends a partial parity log. */
   public void setBitmapAtBytes(long onDeviceBytes) {
-    set(Feature.PPL, false);
+    setNoLog();
     set(Feature.BITMAP, true);
     image.putInt(96, (int) ((onDeviceBytes - atBytes()) / SECTOR));
   }
@@ -328,7 +331,7 @@ public final class Superblock {
 
   /** Puts a partial parity log there, which ends a bitmap. */
   public void setPpl(long onDeviceBytes, int lengthBytes) {
-    set(Feature.BITMAP, false);
+    setNoLog();
     set(Feature.PPL, true);
     image.putShort(96, (short) ((onDeviceBytes - atBytes()) / SECTOR));
     image.putShort(98, (short) (lengthBytes / SECTOR));
@@ -338,6 +341,7 @@ public final class Superblock {
   public void setNoLog() {
     set(Feature.BITMAP, false);
     set(Feature.PPL, false);
+    set(Feature.MULTIPLE_PPLS, false);
     image.putInt(96, 0);
   }
 
@@ -541,8 +545,7 @@ public final class Superblock {
 
   /** Why Belay cannot serve an array with this superblock, sound as it is; none where it can. */
   public Optional<String> unserved() {
-    for (Feature feature :
-        List.of(Feature.RESHAPE, Feature.JOURNAL, Feature.CLUSTERED, Feature.MULTIPLE_PPLS)) {
+    for (Feature feature : List.of(Feature.RESHAPE, Feature.JOURNAL, Feature.CLUSTERED)) {
       if (has(feature)) {
         return Optional.of(
             "the array has %s, which Belay does not serve: %s"

@@ -203,7 +203,8 @@ final class SuperblockCheck {
         "the superblock says that the member has room for only %d bytes",
         block.roomBytes());
     require(
-        !(block.has(Feature.PPL) && (block.has(Feature.BITMAP) || block.has(Feature.JOURNAL))),
+        !(block.pplAtBytes().isPresent()
+            && (block.has(Feature.BITMAP) || block.has(Feature.JOURNAL))),
         "the superblock has both a partial parity log and a bitmap or journal; it may have one");
     require(
         !block.has(Feature.BAD_BLOCKS)

@@ -39,18 +39,31 @@ final class HeadFiles {
 
   /** The whole members that are at hand on this machine; empty where there are none. */
   static List<Path> golden() throws IOException {
-    Path directory = Path.of(System.getProperty("belay.golden", "../../shared/golden"), "md");
+    Path directory = Path.of(System.getProperty("belay.golden", "../../shared/golden/md"));
     List<Path> found = new ArrayList<>();
     if (Files.isDirectory(directory)) {
       try (Stream<Path> files = Files.list(directory)) {
-        files.filter(f -> f.toString().endsWith(".img.gz")).forEach(found::add);
+        files.filter(f -> f.toString().matches(".*-[0-9]+\\.img(\\.gz)?")).forEach(found::add);
       }
     }
     found.sort(Comparator.naturalOrder());
     return found;
   }
 
+  /** The superblock of a whole member. */
+  static Superblock find(byte[] member) throws MetadataException {
+    byte[][] candidates = new byte[3][];
+    for (int minor = 0; minor <= 2; minor++) {
+      int at = (int) Superblock.placeBytes(minor, member.length);
+      candidates[minor] = at(member, at, Superblock.BYTES);
+    }
+    return Superblock.find(candidates, member.length);
+  }
+
   static byte[] unzipped(Path file) throws IOException {
+    if (!file.toString().endsWith(".gz")) {
+      return Files.readAllBytes(file);
+    }
     try (var in = new GZIPInputStream(Files.newInputStream(file))) {
       return in.readAllBytes();
     }

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.md;
+
+import static dev.belay.md.SuperblockCheck.require;
+
+import dev.belay.md.Assembly.Left;
+import dev.belay.md.Assembly.Seat;
+import dev.belay.md.Assembly.State;
+import dev.belay.md.Assembly.Wish;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.OptionalInt;
+import java.util.UUID;
+
+/**
+ * Makes the decision of {@link Assembly}: first which array it is, then whose superblock is the
+ * freshest, then who may sit where, and last whether that is enough to start.
+ */
+final class Assembler {
+  /**
+   * How many events a member may be behind and still be current: the freshest may have been written
+   * just before all stopped. The freshest then says what the member's role is.
+   */
+  private static final long EVENT_MARGIN = 1;
+
+  private final List<Candidate> candidates;
+  private final Wish wish;
+  private final boolean[] out;
+  private final List<Left> left = new ArrayList<>();
+  private final List<String> remarks = new ArrayList<>();
+  private final List<Integer> spares = new ArrayList<>();
+  private int freshest = -1;
+  private Seat[] seats = new Seat[0];
+
+  Assembler(List<Candidate> candidates, Wish wish) {
+    this.candidates = candidates;
+    this.wish = wish;
+    this.out = new boolean[candidates.size()];
+  }
+
+  Assembly assemble() throws MetadataException {
+    require(!candidates.isEmpty(), "an array needs members, and none are given");
+    leaveUnreadable();
+    chooseArray();
+    leaveCutOff();
+    chooseFreshest();
+    Superblock best = block(freshest);
+    if (best.unserved().isPresent()) {
+      throw new MetadataException(name(freshest) + ": " + best.unserved().get());
+    }
+    leaveUnlike();
+    refuseSplit();
+    seats = new Seat[best.raidDevices()];
+    Arrays.fill(seats, Seat.EMPTY);
+    for (int i = 0; i < out.length; i++) {
+      if (!out[i]) {
+        seat(i);
+      }
+    }
+    requireEnough();
+    remarkState();
+    return new Assembly(freshest, best, Arrays.asList(seats), spares, left, remarks);
+  }
+
+  private void leaveUnreadable() throws MetadataException {
+    for (int i = 0; i < out.length; i++) {
+      if (candidates.get(i).superblock().isEmpty()) {
+        leave(i, candidates.get(i).complaint());
+      }
+    }
+    require(left.size() < out.length, "there is no array here: %s", told());
+  }
+
+  /** All must be of one array: a foreign one among them is a mistake of whoever named them. */
+  private void chooseArray() throws MetadataException {
+    UUID uuid = wish.uuid().orElseGet(this::mostCommon);
+    for (int i = 0; i < out.length; i++) {
+      if (out[i] || block(i).uuid().equals(uuid)) {
+        continue;
+      }
+      String sentence =
+          "it belongs to the array %s (\"%s\"), not to %s"
+              .formatted(Superblock.text(block(i).uuid()), block(i).name(), Superblock.text(uuid));
+      require(
+          wish.uuid().isPresent(),
+          "%s: %s as the others do: take it out of the list",
+          name(i),
+          sentence);
+      leave(i, sentence);
+    }
+    require(left.size() < out.length, "no member of the array is here: %s", told());
+  }
+
+  private UUID mostCommon() {
+    UUID best = new UUID(0, 0);
+    long most = 0;
+    for (int i = 0; i < out.length; i++) {
+      if (!out[i]) {
+        UUID uuid = block(i).uuid();
+        long count =
+            candidates.stream()
+                .filter(c -> c.superblock().map(s -> s.uuid().equals(uuid)).orElse(false))
+                .count();
+        if (count > most) {
+          most = count;
+          best = uuid;
+        }
+      }
+    }
+    return best;
+  }
+
+  private void leaveCutOff() {
+    for (int i = 0; i < out.length; i++) {
+      if (!out[i]) {
+        try {
+          block(i).requireRoom(candidates.get(i).deviceBytes());
+        } catch (MetadataException e) {
+          leave(i, Objects.requireNonNull(e.getMessage()));
+        }
+      }
+    }
+  }
+
+  /** The most events among those that say of themselves that they are active: spares may stray. */
+  private void chooseFreshest() throws MetadataException {
+    for (int i = 0; i < out.length; i++) {
+      if (!out[i]
+          && block(i).isActive(block(i).role())
+          && !block(i).has(Feature.REPLACEMENT)
+          && (freshest < 0 || block(i).events() > block(freshest).events())) {
+        freshest = i;
+      }
+    }
+    require(
+        freshest >= 0,
+        "none of the devices is an active member: all are spares, failed or unreadable%s",
+        told().isEmpty() ? "" : ": " + told());
+  }
+
+  private void leaveUnlike() {
+    Superblock best = block(freshest);
+    for (int i = 0; i < out.length; i++) {
+      if (out[i] || i == freshest) {
+        continue;
+      }
+      Superblock one = block(i);
+      String unlike =
+          unlike("metadata", "1." + one.minor(), "1." + best.minor())
+              + unlike("creation time", one.createdExactly(), best.createdExactly())
+              + unlike("level", one.level().word(), best.level().word())
+              + unlike("layout", one.layout(), best.layout())
+              + unlike("chunk in bytes", one.chunkBytes(), best.chunkBytes())
+              + unlike("used size in bytes", one.usedBytes(), best.usedBytes())
+              + unlike("number of members", one.raidDevices(), best.raidDevices());
+      if (!unlike.isEmpty()) {
+        leave(i, "it does not fit %s:%s".formatted(name(freshest), unlike));
+      }
+    }
+  }
+
+  private static String unlike(String what, Object one, Object best) {
+    return one.equals(best) ? "" : " its %s is %s, not %s;".formatted(what, one, best);
+  }
+
+  /**
+   * Two that each went on alone, and each say that the other has failed, both have writes that the
+   * other has not. mdadm takes the one with more events; that loses the other's writes without a
+   * word, so here it must be said.
+   */
+  private void refuseSplit() throws MetadataException {
+    Superblock best = block(freshest);
+    for (int i = 0; i < out.length; i++) {
+      Superblock one = block(i, best);
+      boolean blames = one.isActive(one.role()) && one.numberOf(best.role()).isEmpty();
+      if (out[i] || i == freshest || !blames) {
+        continue;
+      }
+      boolean blamed = best.numberOf(one.role()).isEmpty();
+      require(
+          wish.force() || !blamed,
+          "%s and %s are halves of a split array: each says that the other has failed, and each was"
+              + " written alone (events %d and %d); name only the one whose contents you want, and"
+              + " add the other later",
+          name(freshest),
+          name(i),
+          best.events(),
+          one.events());
+      leave(i, "it says that %s has failed, and is not believed".formatted(name(freshest)));
+    }
+  }
+
+  private void seat(int i) throws MetadataException {
+    Superblock one = block(i);
+    Superblock best = block(freshest);
+    int own = one.role();
+    if (own == Superblock.SPARE) {
+      spares.add(i);
+      return;
+    }
+    if (own == Superblock.FAULTY) {
+      leave(i, "its own superblock says that it has failed");
+      return;
+    }
+    if (!one.isActive(own)) {
+      leave(i, "its role is %d, and the array has %d".formatted(own, one.raidDevices()));
+      return;
+    }
+    if (one.events() > best.events()) {
+      leave(
+          i,
+          "it says that it is a replacement with more events than any other member: add it anew");
+      return;
+    }
+    if (one.events() + EVENT_MARGIN < best.events()) {
+      leaveStale(i);
+      return;
+    }
+    int role = best.role(one.number());
+    if (role == Superblock.FAULTY) {
+      leaveFailed(i, "%s says that it has failed".formatted(name(freshest)));
+      return;
+    }
+    if (role != own) {
+      leaveFailed(
+          i,
+          role == Superblock.SPARE
+              ? "%s does not know it as a member any more".formatted(name(freshest))
+              : "it says that its role is %d, but %s says %d".formatted(own, name(freshest), role));
+      return;
+    }
+    take(i, role);
+  }
+
+  private void take(int i, int role) throws MetadataException {
+    Superblock one = block(i);
+    Seat taken = seats[role];
+    if (taken.member().isPresent()) {
+      int other = taken.member().getAsInt();
+      boolean replaces = one.has(Feature.REPLACEMENT) != block(other).has(Feature.REPLACEMENT);
+      require(
+          replaces || one.events() != block(other).events(),
+          "%s and %s are both member %d of the array, with the same event count: one is a copy of"
+              + " the other; name only one of them",
+          name(other),
+          name(i),
+          role);
+      boolean better =
+          replaces ? block(other).has(Feature.REPLACEMENT) : one.events() > block(other).events();
+      if (!better) {
+        leave(i, "%s is member %d already".formatted(name(other), role));
+        return;
+      }
+      leave(other, "%s is member %d already".formatted(name(i), role));
+    }
+    boolean recovering = one.recoveryBytes().isPresent();
+    seats[role] =
+        new Seat(
+            OptionalInt.of(i),
+            recovering ? State.RECOVERING : State.IN_SYNC,
+            recovering ? one.recoveryBytes().getAsLong() : 0,
+            recovering && one.has(Feature.RECOVERY_BITMAP));
+  }
+
+  private void leaveStale(int i) {
+    String events =
+        "it is stale: its event count is %d, that of %s is %d"
+            .formatted(block(i).events(), name(freshest), block(freshest).events());
+    leaveFailed(i, events);
+  }
+
+  /** Leaves one out that was in the array once, and says what adding it again would cost. */
+  private void leaveFailed(int i, String why) {
+    Superblock one = block(i);
+    boolean catchUp =
+        one.recoveryBytes().isEmpty()
+            && block(freshest).has(Feature.BITMAP)
+            && candidates.get(freshest).bitmap().isPresent()
+            && candidates.get(freshest).bitmap().get().canCatchUp(one.events());
+    leave(
+        i,
+        why
+            + (catchUp
+                ? "; add it again, and only what changed since is copied"
+                : "; add it again, and all of it is rebuilt"),
+        OptionalInt.of(one.role()),
+        catchUp);
+  }
+
+  private void requireEnough() throws MetadataException {
+    Superblock best = block(freshest);
+    int inSync = count(State.IN_SYNC);
+    int recovering = count(State.RECOVERING);
+    boolean enough =
+        switch (best.level()) {
+          case RAID0 -> inSync == seats.length;
+          case RAID1 -> inSync >= 1;
+          case RAID4, RAID5, RAID6 -> inSync >= seats.length - best.level().parities();
+          case RAID10 -> canRun(best);
+        };
+    require(
+        enough,
+        "%d of the %d members of this %s are here and in sync, too few to read it all: missing"
+            + " %s%s",
+        inSync,
+        seats.length,
+        best.level().word(),
+        missing(),
+        told().isEmpty() ? "" : "; " + told());
+    require(
+        !isDirtyAndDegraded(best, inSync) || wish.force(),
+        "the array is dirty and degraded (missing %s): it stopped while it was written, and what"
+            + " the missing member had cannot be told for sure; bring it back, or use force=true"
+            + " and check the contents%s",
+        missing(),
+        told().isEmpty() ? "" : "; " + told());
+    int active = best.activeMembers();
+    require(
+        wish.run() || wish.force() || inSync + recovering >= active,
+        "%d of the %d members that were active when the array stopped are here, missing %s: bring"
+            + " them back, or use run=true to start without them%s",
+        inSync + recovering,
+        active,
+        missing(),
+        told().isEmpty() ? "" : "; " + told());
+  }
+
+  /** Without all columns the parity of a row that was being written says nothing about them. */
+  private boolean isDirtyAndDegraded(Superblock best, int inSync) {
+    boolean parityOnly =
+        best.level() == Level.RAID4
+            && inSync == seats.length - 1
+            && seats[seats.length - 1].state() != State.IN_SYNC;
+    return best.level().parities() > 0
+        && best.resyncBytes() != Superblock.CLEAN
+        && inSync < seats.length
+        && !parityOnly
+        && best.pplAtBytes().isEmpty();
+  }
+
+  private boolean canRun(Superblock best) throws MetadataException {
+    try {
+      return CopiesLayout.raid10(
+              best.layout(), best.raidDevices(), best.chunkBytes(), best.usedBytes())
+          .canRunWithout(role -> seats[role].state() != State.IN_SYNC);
+    } catch (IllegalArgumentException e) {
+      throw new MetadataException(name(freshest) + ": " + e.getMessage());
+    }
+  }
+
+  private void remarkState() {
+    Superblock best = block(freshest);
+    if (count(State.MISSING) > 0) {
+      remarks.add("the array is degraded: missing " + missing());
+    }
+    for (int role = 0; role < seats.length; role++) {
+      if (seats[role].state() == State.RECOVERING) {
+        remarks.add(
+            "%s is being rebuilt as member %d and is right up to byte %d"
+                .formatted(
+                    name(seats[role].member().getAsInt()), role, seats[role].recoveryBytes()));
+      }
+    }
+    if (best.resyncBytes() != Superblock.CLEAN) {
+      remarks.add(
+          "the array was not stopped cleanly, or never was in sync: it is resynced"
+              + (best.has(Feature.BITMAP) ? " where the bitmap says" : ""));
+    }
+  }
+
+  private String missing() {
+    List<String> roles = new ArrayList<>();
+    for (int role = 0; role < seats.length; role++) {
+      if (seats[role].state() == State.MISSING) {
+        roles.add(Integer.toString(role));
+      }
+    }
+    return roles.isEmpty()
+        ? "none, but some are not rebuilt yet"
+        : (roles.size() == 1 ? "member " : "members ") + String.join(", ", roles);
+  }
+
+  private int count(State state) {
+    return (int) Arrays.stream(seats).filter(s -> s.state() == state).count();
+  }
+
+  private Superblock block(int i) {
+    return candidates.get(i).superblock().orElseThrow();
+  }
+
+  private Superblock block(int i, Superblock fallback) {
+    return candidates.get(i).superblock().orElse(fallback);
+  }
+
+  private String name(int i) {
+    return candidates.get(i).name();
+  }
+
+  private void leave(int i, String sentence) {
+    leave(i, sentence, OptionalInt.empty(), false);
+  }
+
+  private void leave(int i, String sentence, OptionalInt role, boolean canCatchUp) {
+    out[i] = true;
+    left.add(new Left(i, sentence, role, canCatchUp));
+    remarks.add("%s is left out: %s".formatted(name(i), sentence));
+  }
+
+  private String told() {
+    return String.join("; ", remarks);
+  }
+}
