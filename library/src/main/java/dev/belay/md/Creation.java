@@ -164,6 +164,7 @@ public final class Creation {
       throws MetadataException {
     check(memberBytes);
     long[] sizes = memberBytes.stream().mapToLong(s -> s.orElse(0)).toArray();
+    SuperblockCheck.layout(level, layoutNumber(), raidDevices);
     long startBytes = startBytes(sizes);
     long used = used(sizes, startBytes);
     Superblock common = common(sizes, used, startBytes, nowSeconds);
@@ -219,6 +220,7 @@ public final class Creation {
         raidDevices,
         most);
     require(level != Level.RAID1 || chunkBytes == 0, "a raid1 has no chunks: do not say how long");
+    SuperblockCheck.chunk(level, chunkBytes);
     require(log != Log.PPL || level == Level.RAID5, "only a raid5 can have a partial parity log");
     require(
         level != Level.RAID0 || log == Log.NONE || log == Log.AUTOMATIC,
@@ -294,9 +296,19 @@ public final class Creation {
         usedBytes,
         least);
     // A RAID 1 may become a RAID 5 one day, and then it has chunks.
-    return level == Level.RAID1 && usedBytes == 0 && used >= 64 << 10
-        ? used / (64 << 10) * (64 << 10)
-        : used;
+    return switch (level) {
+      case RAID1 -> usedBytes == 0 && used >= 64 << 10 ? used / (64 << 10) * (64 << 10) : used;
+      case RAID10 -> copied(used);
+      case RAID0, RAID4, RAID5, RAID6 -> used;
+    };
+  }
+
+  /** As much as whole copies need: the kernel writes this into the superblock when it starts. */
+  private long copied(long used) {
+    int copies = (layoutNumber() & 0xff) * (layoutNumber() >> 8 & 0xff);
+    long arrayBytes = BitmapHead.copiedBytes(layoutNumber(), raidDevices, used, chunkBytes);
+    long chunks = arrayBytes / chunkBytes * copies;
+    return (chunks / raidDevices + (chunks % raidDevices == 0 ? 0 : 1)) * chunkBytes;
   }
 
   private long rounded(long bytes) {
@@ -305,7 +317,6 @@ public final class Creation {
 
   private Superblock common(long[] sizes, long used, long startBytes, long nowSeconds)
       throws MetadataException {
-    SuperblockCheck.layout(level, layoutNumber(), raidDevices);
     Superblock block = Superblock.blank(minor);
     block.setLevel(level);
     block.setLayout(layoutNumber());

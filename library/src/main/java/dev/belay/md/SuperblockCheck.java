@@ -125,22 +125,23 @@ final class SuperblockCheck {
         block.number() & 0xffffffffL);
   }
 
-  private static void chunk(Level level, long chunkBytes) throws MetadataException {
+  /** Whether the level may have chunks of this length; used for creation too. */
+  static void chunk(Level level, long chunkBytes) throws MetadataException {
     switch (level) {
       case RAID0 ->
           require(
               chunkBytes > 0 && chunkBytes <= Integer.MAX_VALUE,
-              "the superblock's chunk is %d bytes; a raid0 needs one, below 2 GiB",
+              "the chunk is %d bytes; a raid0 needs one, below 2 GiB",
               chunkBytes);
       case RAID1 ->
           require(
               chunkBytes <= Integer.MAX_VALUE,
-              "the superblock's chunk is %d bytes; a raid1 needs none",
+              "the chunk is %d bytes; a raid1 needs none",
               chunkBytes);
       case RAID4, RAID5, RAID6, RAID10 ->
           require(
               chunkBytes >= PAGE && chunkBytes <= 1L << 30 && Long.bitCount(chunkBytes) == 1,
-              "the superblock's chunk is %d bytes; a %s needs a power of two from 4 KiB to 1 GiB",
+              "the chunk is %d bytes; a %s needs a power of two from 4 KiB to 1 GiB",
               chunkBytes,
               level.word());
     }

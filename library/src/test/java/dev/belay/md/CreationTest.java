@@ -62,6 +62,9 @@ final class CreationTest {
         }
       }
       Superblock like = theirs.get(0);
+      if (theirs.size() < like.raidDevices() || like.unserved().isPresent()) {
+        continue;
+      }
       var creation = new Creation(like.level(), like.raidDevices()).minor(like.minor());
       creation.layout(like.layout()).chunkBytes(like.chunkBytes()).assumeClean(true);
       creation.bitmapChunkBytes(bitmap.map(BitmapHead::chunkBytes).orElse(0L));
@@ -203,6 +206,7 @@ final class CreationTest {
     refused(new Creation(Level.RAID5, 3).minor(3), 3, "metadata 1.3");
     refused(new Creation(Level.RAID5, 3).layout(77), 3, "layout");
     refused(new Creation(Level.RAID5, 3).chunkBytes(5000), 3, "chunk");
+    refused(new Creation(Level.RAID10, 4).chunkBytes(0), 4, "chunk");
     refused(new Creation(Level.RAID6, 3), 3, "from 4");
     refused(new Creation(Level.RAID5, 3).usedBytes(SIZE), 3, "room for");
     refused(new Creation(Level.RAID5, 3).log(Creation.Log.BITMAP).bitmapChunkBytes(77), 3, "power");
