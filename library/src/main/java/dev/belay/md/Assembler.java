@@ -250,10 +250,10 @@ final class Assembler {
       boolean better =
           replaces ? block(other).has(Feature.REPLACEMENT) : one.events() > block(other).events();
       if (!better) {
-        leave(i, "%s is member %d already".formatted(name(other), role));
+        leaveSecond(i, other, role);
         return;
       }
-      leave(other, "%s is member %d already".formatted(name(i), role));
+      leaveSecond(other, i, role);
     }
     boolean recovering = one.recoveryBytes().isPresent();
     seats[role] =
@@ -262,6 +262,15 @@ final class Assembler {
             recovering ? State.RECOVERING : State.IN_SYNC,
             recovering ? one.recoveryBytes().getAsLong() : 0,
             recovering && one.has(Feature.RECOVERY_BITMAP));
+  }
+
+  private void leaveSecond(int i, int sitting, int role) {
+    leave(
+        i,
+        block(i).has(Feature.REPLACEMENT)
+            ? "it was to replace %s, member %d, and was not done: add it anew to begin again"
+                .formatted(name(sitting), role)
+            : "%s is member %d already".formatted(name(sitting), role));
   }
 
   private void leaveStale(int i) {
@@ -316,7 +325,7 @@ final class Assembler {
             + " and check the contents%s",
         missing(),
         told().isEmpty() ? "" : "; " + told());
-    int active = best.activeMembers();
+    int active = best.activeRoles();
     require(
         wish.run() || wish.force() || inSync + recovering >= active,
         "%d of the %d members that were active when the array stopped are here, missing %s: bring"

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -45,6 +46,7 @@ public final class Superblock {
   private static final int ROLES = 256;
   private static final int CHECKSUM = 216;
   private static final long LEAST_DEVICE_BYTES = 24 * SECTOR;
+  private static final long OLD_PLACE = 64 << 10;
   private static final long SECONDS = (1L << 40) - 1;
   private static final long NEVER = -1;
 
@@ -81,34 +83,17 @@ public final class Superblock {
    * The superblock of a device, of whichever minor version; if there are several, which happens
    * when an array is made anew with other metadata, the one that was created last, as mdadm has it.
    *
-   * @param byMinor what lies at {@link #placeBytes} of minor 0, 1 and 2, in this order
+   * @param byMinor what lies at {@link #placeBytes} of minor 0, 1 and 2, in this order, and, if it
+   *     is to be told from nothing at all, what lies at {@link #oldPlaceBytes}
    * @throws MetadataException if there is none, with the reason
    */
   public static Superblock find(byte[][] byMinor, long deviceBytes) throws MetadataException {
-    Superblock best = null;
-    MetadataException damage = null;
-    for (int minor = 0; minor <= 2; minor++) {
-      if (byMinor[minor].length < 4
-          || ByteBuffer.wrap(byMinor[minor]).order(ByteOrder.LITTLE_ENDIAN).getInt(0) != MAGIC) {
-        continue;
-      }
-      try {
-        Superblock found = parse(byMinor[minor], minor, placeBytes(minor, deviceBytes));
-        if (best == null || found.createdSeconds() > best.createdSeconds()) {
-          best = found;
-        }
-      } catch (MetadataException e) {
-        damage = e;
-      }
-    }
-    if (best != null) {
-      return best;
-    }
-    throw damage != null
-        ? damage
-        : new MetadataException(
-            "there is no md superblock: not at byte %d (1.0), 0 (1.1) or 4096 (1.2)"
-                .formatted(placeBytes(0, deviceBytes)));
+    return SuperblockCheck.find(byMinor, deviceBytes);
+  }
+
+  /** Where a superblock of metadata 0.90 would lie; negative where the device is too small. */
+  public static long oldPlaceBytes(long deviceBytes) {
+    return deviceBytes / OLD_PLACE * OLD_PLACE - OLD_PLACE;
   }
 
   /**
@@ -534,13 +519,15 @@ public final class Superblock {
     return OptionalInt.empty();
   }
 
-  /** How many roles have a member, rebuilding ones included: what mdadm calls working. */
-  public int activeMembers() {
-    int count = 0;
+  /** How many roles have a member, rebuilding ones included; one with its replacement is one. */
+  public int activeRoles() {
+    var roles = new BitSet(raidDevices());
     for (int number = 0; number < slots(); number++) {
-      count += isActive(role(number)) ? 1 : 0;
+      if (isActive(role(number))) {
+        roles.set(role(number));
+      }
     }
-    return count;
+    return roles.cardinality();
   }
 
   /** Why Belay cannot serve an array with this superblock, sound as it is; none where it can. */

@@ -19,6 +19,41 @@ final class SuperblockCheck {
 
   private SuperblockCheck() {}
 
+  static Superblock find(byte[][] byMinor, long deviceBytes) throws MetadataException {
+    Superblock best = null;
+    MetadataException damage = null;
+    for (int minor = 0; minor <= 2; minor++) {
+      if (!begins(byMinor[minor])) {
+        continue;
+      }
+      try {
+        Superblock found = parse(byMinor[minor], minor, Superblock.placeBytes(minor, deviceBytes));
+        if (best == null || found.createdSeconds() > best.createdSeconds()) {
+          best = found;
+        }
+      } catch (MetadataException e) {
+        damage = e;
+      }
+    }
+    if (best != null) {
+      return best;
+    }
+    if (byMinor.length > 3 && begins(byMinor[3]) && byMinor[3][4] == 0) {
+      throw new MetadataException(
+          "the device has metadata 0.90, which Belay does not serve: use 1.0, 1.1 or 1.2");
+    }
+    throw damage != null
+        ? damage
+        : new MetadataException(
+            "there is no md superblock: not at byte %d (1.0), 0 (1.1) or 4096 (1.2)"
+                .formatted(Superblock.placeBytes(0, deviceBytes)));
+  }
+
+  private static boolean begins(byte[] bytes) {
+    return bytes.length > 4
+        && ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(0) == Superblock.MAGIC;
+  }
+
   static Superblock parse(byte[] bytes, int minor, long atBytes) throws MetadataException {
     require(
         bytes.length >= Superblock.BYTES,

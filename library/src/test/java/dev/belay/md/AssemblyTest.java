@@ -214,6 +214,24 @@ final class AssemblyTest {
   }
 
   @Test
+  void aReplacementThatIsNotDoneLeavesTheMemberInItsSeat() throws Exception {
+    make(Level.RAID5, 3);
+    Superblock replacement = blocks.get(1).copy();
+    blocks.add(replacement);
+    replacement.setNumber(3);
+    replacement.set(Feature.REPLACEMENT, true);
+    replacement.setRecovery(1 << 20, false);
+    blocks.forEach(b -> b.setRole(3, 1));
+    for (int[] order : new int[][] {{0, 1, 2, 3}, {3, 2, 1, 0}}) {
+      Assembly array = assemble(Wish.SAFE, order);
+      assertThat(array.degraded()).isZero();
+      assertThat(array.remarks().get(0)).contains("m3 is left out: it was to replace m1");
+    }
+    Assembly without = assemble(Wish.SAFE, 0, 2, 3);
+    assertThat(without.seats().get(1).state()).isEqualTo(State.RECOVERING);
+  }
+
+  @Test
   void everyChunkOfRaid10NeedsACopy() throws Exception {
     make(Level.RAID10, 4);
     assertThat(assemble(RUN, 0, 2).degraded()).isEqualTo(2);

@@ -163,7 +163,7 @@ final class CreationTest {
     assertThat(made.get(1)).isEmpty();
     Superblock spare = made.get(3).orElseThrow().superblock();
     assertThat(spare.role()).isEqualTo(Superblock.SPARE);
-    assertThat(spare.activeMembers()).isEqualTo(2);
+    assertThat(spare.activeRoles()).isEqualTo(2);
     assertThat(spare.resyncBytes()).isEqualTo(Superblock.CLEAN);
     Superblock whole = plan(new Creation(Level.RAID5, 3), SIZE, 3).get(0).superblock();
     assertThat(whole.resyncBytes()).isZero();

@@ -52,11 +52,13 @@ final class HeadFiles {
 
   /** The superblock of a whole member. */
   static Superblock find(byte[] member) throws MetadataException {
-    byte[][] candidates = new byte[3][];
+    byte[][] candidates = new byte[4][];
     for (int minor = 0; minor <= 2; minor++) {
       int at = (int) Superblock.placeBytes(minor, member.length);
       candidates[minor] = at(member, at, Superblock.BYTES);
     }
+    int old = (int) Superblock.oldPlaceBytes(member.length);
+    candidates[3] = HeadFiles.at(member, old, Superblock.BYTES);
     return Superblock.find(candidates, member.length);
   }
 

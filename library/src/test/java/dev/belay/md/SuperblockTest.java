@@ -30,7 +30,7 @@ final class SuperblockTest {
     for (var file : HeadFiles.golden()) {
       byte[] member = HeadFiles.unzipped(file);
       if (file.toString().contains("0.90")) {
-        assertThatThrownBy(() -> HeadFiles.find(member)).hasMessageContaining("no md superblock");
+        assertThatThrownBy(() -> HeadFiles.find(member)).hasMessageContaining("metadata 0.90");
         continue;
       }
       Superblock block = HeadFiles.find(member);
@@ -68,7 +68,7 @@ final class SuperblockTest {
     assertThat(block.role(1)).isEqualTo(Superblock.FAULTY);
     assertThat(block.role(2)).isEqualTo(2);
     assertThat(block.role(5000)).isEqualTo(Superblock.SPARE);
-    assertThat(block.activeMembers()).isEqualTo(2);
+    assertThat(block.activeRoles()).isEqualTo(2);
     assertThat(block.updatedSeconds() - block.createdSeconds()).isEqualTo(3);
   }
 
