@@ -268,6 +268,10 @@ public final class Array {
     spare.state = State.REBUILDING;
     spare.rebuiltBytes = 0;
     slots[slot] = spare;
+    spare.noteFlush();
+    if (bitmap != null) {
+      bitmap.writeAll();
+    }
     if (records != null) {
       records.update(false);
     }
@@ -411,7 +415,9 @@ public final class Array {
 
   /** A request of the array's own failed: the member is out, or there is no array any more. */
   void ownRequestFailed(Member member, IoError error) {
-    if (!writeFailed(member, error)) {
+    boolean isOut =
+        member.state == State.SPARE ? fail(member, error.toString()) : writeFailed(member, error);
+    if (!isOut) {
       broken =
           new IoError(
               error.errno(),

@@ -185,6 +185,12 @@ public final class IntentBitmap {
     writePages();
   }
 
+  /** A member came that has none of it. */
+  void writeAll() {
+    dirtyPages.set(0, image.length / PAGE_BYTES);
+    writePages();
+  }
+
   // --- Taking bits away ---
 
   private void tickLater() {

@@ -2,6 +2,7 @@
 package dev.belay.md;
 
 import dev.belay.Device;
+import org.jspecify.annotations.Nullable;
 
 /** One member of an open array: a device, and what the array thinks of it. The loop's thread. */
 public final class Member {
@@ -41,6 +42,14 @@ public final class Member {
   /** Whether only what the bitmap says is to be filled: it was a member before. */
   boolean catchesUp;
 
+  private @Nullable BadBlocks badBlocks;
+
+  /** For {@link #flushedBytes}: all that there is. */
+  static final long ALL_BYTES = Long.MAX_VALUE;
+
+  /** How much was in sync when the last flush before a superblock began. */
+  long flushedBytes = ALL_BYTES;
+
   /** Requests of the level that are in the device now, and where the last one ended. */
   private int underWay;
 
@@ -59,6 +68,24 @@ public final class Member {
     this.slot = slot;
     this.state = state;
     this.rebuiltBytes = rebuiltBytes;
+  }
+
+  /** Ranges that are known to be unreadable, counted from the device's first byte. */
+  public Member withBadBlocks(BadBlocks badBlocks) {
+    this.badBlocks = badBlocks.isEmpty() ? null : badBlocks;
+    return this;
+  }
+
+  /** Whether reads should go elsewhere while there is another to ask. */
+  public Member withWriteMostly(boolean isWriteMostly) {
+    this.isWriteMostly = isWriteMostly;
+    return this;
+  }
+
+  /** Whether only what the bitmap says is to be filled: it was a member before. */
+  public Member withCatchingUp(boolean catchesUp) {
+    this.catchesUp = catchesUp;
+    return this;
   }
 
   public String name() {
@@ -100,13 +127,21 @@ public final class Member {
 
   /** Whether the range, as the array counts on members, holds what it should. */
   public boolean isReadable(long offsetBytes, long lengthBytes) {
-    return state == State.IN_SYNC
-        || (state == State.REBUILDING && offsetBytes + lengthBytes <= rebuiltBytes);
+    boolean isFilled =
+        state == State.IN_SYNC
+            || (state == State.REBUILDING && offsetBytes + lengthBytes <= rebuiltBytes);
+    return isFilled
+        && (badBlocks == null || !badBlocks.hits(startBytes + offsetBytes, lengthBytes));
   }
 
   /** Whether writes go to it: in sync, or being rebuilt. */
   public boolean isWritable() {
     return state == State.IN_SYNC || state == State.REBUILDING;
+  }
+
+  /** A flush begins: what is in sync now, a superblock may tell of after it. */
+  void noteFlush() {
+    flushedBytes = state == State.REBUILDING ? rebuiltBytes : ALL_BYTES;
   }
 
   /** A request of the level goes into it. */

@@ -4,6 +4,7 @@ package dev.belay.md;
 import java.io.IOException;
 import java.util.BitSet;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param bitmap the head of its write-intent bitmap; null if it has none, or none that is right
  * @param bits the bits of the bitmap that are set
  * @param bitmapProblem why the bitmap cannot be relied upon, though there should be one; else empty
+ * @param badBlocks where it is known to be unreadable, counted from the device's first byte
  */
 public record MemberContents(
     String name,
@@ -24,13 +26,22 @@ public record MemberContents(
     String problem,
     @Nullable BitmapHead bitmap,
     BitSet bits,
-    String bitmapProblem) {
+    String bitmapProblem,
+    BadBlocks badBlocks) {
   private static final long MOST_BITS = 1 << 28;
+
+  /** As the assembly takes it. */
+  public Candidate candidate() {
+    return superblock == null
+        ? Candidate.without(name, deviceBytes, problem)
+        : Candidate.of(name, deviceBytes, superblock, Optional.ofNullable(bitmap));
+  }
 
   /** Reads a device. What is damaged there becomes a sentence. */
   public static MemberContents read(String name, DirectIo io) {
     long deviceBytes = io.sizeBytes();
     Superblock superblock;
+    BadBlocks badBlocks;
     try {
       byte[][] places = new byte[3][];
       for (int minor = 0; minor < places.length; minor++) {
@@ -40,9 +51,11 @@ public record MemberContents(
       }
       superblock = Superblock.find(places, deviceBytes);
       superblock.requireRoom(deviceBytes);
+      badBlocks = readBadBlocks(io, superblock);
     } catch (MetadataException | IOException e) {
       String why = Objects.requireNonNullElse(e.getMessage(), e.toString());
-      return new MemberContents(name, deviceBytes, null, why, null, new BitSet(), "");
+      return new MemberContents(
+          name, deviceBytes, null, why, null, new BitSet(), "", new BadBlocks(0));
     }
     BitSet bits = new BitSet();
     String bitmapProblem = "";
@@ -54,7 +67,17 @@ public record MemberContents(
         bitmapProblem = Objects.requireNonNullElse(e.getMessage(), e.toString());
       }
     }
-    return new MemberContents(name, deviceBytes, superblock, "", head, bits, bitmapProblem);
+    return new MemberContents(
+        name, deviceBytes, superblock, "", head, bits, bitmapProblem, badBlocks);
+  }
+
+  private static BadBlocks readBadBlocks(DirectIo io, Superblock superblock)
+      throws IOException, MetadataException {
+    if (superblock.badBlockLogAtBytes().isEmpty()) {
+      return new BadBlocks(0);
+    }
+    long at = superblock.badBlockLogAtBytes().getAsLong();
+    return BadBlocks.parse(io.read(at, superblock.badBlockLogBytes()), superblock.badBlockShift());
   }
 
   private static BitmapHead readBitmap(DirectIo io, Superblock superblock, BitSet bits)

@@ -4,10 +4,12 @@ package dev.belay.md;
 import dev.belay.Timers;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +41,12 @@ public final class Records {
   private boolean wantsActive;
   private boolean isActive;
   private boolean isBroken;
+  private boolean isLogEmpty;
+
+  /** How many came to write, and how many had come when the timer for "clean" was set. */
+  private long writers;
+
+  private long writersSeen;
   private List<Runnable> waiters = new ArrayList<>();
 
   /**
@@ -82,21 +90,29 @@ public final class Records {
       wantsActive = true;
       update(false);
     }
-    Objects.requireNonNull(idle).cancel();
-    return isActive && isRecorded();
+    writers++;
+    return isBroken || (isActive && isRecorded());
   }
 
   /** No writer is left, for now. */
   void idle() {
-    Objects.requireNonNull(idle)
-        .set(array().loop().clock().nanos() + array().options().idleNanos());
+    Timers.Timer timer = Objects.requireNonNull(idle);
+    if (!timer.isSet()) {
+      writersSeen = writers;
+      timer.set(array().loop().clock().nanos() + array().options().idleNanos());
+    }
   }
 
   private void becomeClean() {
-    if (array().writing() == 0 && isActive && !array().loop().isClosing()) {
-      wantsActive = false;
-      update(false);
+    if (!isActive || array().writing() > 0 || array().loop().isClosing()) {
+      return; // the last of the writers sets the timer again
     }
+    if (writers != writersSeen) {
+      idle();
+      return;
+    }
+    wantsActive = false;
+    update(false);
   }
 
   /** Whether every failure of a member is recorded. */
@@ -147,13 +163,17 @@ public final class Records {
     long number = wanted;
     boolean active = wantsActive;
     isActive &= active; // who comes from now on waits until it says "active" again
+    // Only what is there now is behind the flush.
+    long resynced = resyncBytes;
+    array().writable().forEach(Member::noteFlush);
     OwnRequests.flush(
         array(),
         array().writable(),
         () -> {
           events++;
           IntentBitmap bitmap = array().bitmap();
-          Runnable then = () -> writeSuperblocks(number, active);
+          Runnable last = () -> writeSuperblocks(number, active, resynced);
+          Runnable then = active && !isLogEmpty ? () -> emptyLogs(last) : last;
           if (bitmap == null || isBroken) {
             then.run();
           } else {
@@ -162,7 +182,30 @@ public final class Records {
         });
   }
 
-  private void writeSuperblocks(long number, boolean active) {
+  /**
+   * A partial parity log of Linux is not kept here. What it says must not be believed once there
+   * are new writes: it is emptied before the first of them, and a crash means a resync.
+   */
+  private void emptyLogs(Runnable then) {
+    isLogEmpty = true;
+    List<OwnRequests.Piece> pieces = new ArrayList<>();
+    for (Member member : array().writable()) {
+      OptionalLong at = of(member).pplAtBytes();
+      if (at.isPresent()) {
+        byte[] bytes = PartialParityLog.empty(of(member).uuid(), 0).encode();
+        pieces.add(new OwnRequests.Piece(member, at.getAsLong(), pinned(bytes)));
+      }
+    }
+    OwnRequests.write(array(), pieces, then);
+  }
+
+  private static MemorySegment pinned(byte[] bytes) {
+    PinnedBlock block = new PinnedBlock(bytes.length);
+    MemorySegment.copy(MemorySegment.ofArray(bytes), 0, block.segment(), 0, bytes.length);
+    return block.segment();
+  }
+
+  private void writeSuperblocks(long number, boolean active, long resynced) {
     if (isBroken) {
       ended(number, active);
       return;
@@ -172,17 +215,16 @@ public final class Records {
     all.addAll(array().spares());
     for (Member member : all) {
       Superblock superblock = of(member);
-      describe(member, superblock, all, active);
-      byte[] bytes = superblock.encode();
-      PinnedBlock block = new PinnedBlock(Superblock.BYTES);
-      MemorySegment.copy(MemorySegment.ofArray(bytes), 0, block.segment(), 0, bytes.length);
-      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), block.segment()));
+      describe(member, superblock, all);
+      superblock.setResyncBytes(active ? 0 : resynced);
+      byte[] bytes = Arrays.copyOf(superblock.encode(), Superblock.BYTES);
+      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), pinned(bytes)));
     }
     OwnRequests.write(array(), pieces, () -> ended(number, active));
   }
 
   /** Makes a superblock say what the array is now. Who is not among {@code all} is faulty. */
-  private void describe(Member member, Superblock superblock, List<Member> all, boolean active) {
+  private void describe(Member member, Superblock superblock, List<Member> all) {
     for (int number = 0; number < superblock.slots(); number++) {
       superblock.setRole(number, Superblock.FAULTY);
     }
@@ -190,13 +232,12 @@ public final class Records {
       int role = other.slot() < 0 ? Superblock.SPARE : other.slot();
       superblock.setRole(of(other).number(), role);
     }
-    if (member.state() == Member.State.REBUILDING) {
-      superblock.setRecovery(member.rebuiltBytes(), member.catchesUp);
-    } else {
+    if (member.flushedBytes == Member.ALL_BYTES) {
       superblock.setNoRecovery();
+    } else {
+      superblock.setRecovery(member.flushedBytes, member.catchesUp);
     }
     superblock.setEvents(events);
-    superblock.setResyncBytes(active ? 0 : resyncBytes);
     superblock.setUpdatedSeconds(TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis()));
     superblock.setCorrectedReads((int) member.correctedReads());
   }

@@ -132,6 +132,7 @@ public final class Walk {
     if (isRunning) {
       return false;
     }
+    wasStopped = false;
     begin(mode, 0);
     return true;
   }
