@@ -19,8 +19,8 @@ import java.util.Objects;
  * methods are safe for all threads.
  *
  * <p>With the module {@code jdk.incubator.vector}, which a JVM has only if it is started with
- * {@code --add-modules jdk.incubator.vector}, this runs several times faster; {@code
- * -Dbelay.vector=false} leaves it out.
+ * {@code --add-modules jdk.incubator.vector}, this runs several times faster, once there has been
+ * enough of it for the JVM to compile; {@code -Dbelay.vector=false} leaves that out.
  */
 public final class Syndromes {
   /**
@@ -33,40 +33,18 @@ public final class Syndromes {
 
   private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
-  /** One of the two for good, so that the JVM compiles calls of it as if there were no other. */
-  private static final Arithmetic ARITHMETIC = choose();
-
   private Syndromes() {}
 
-  /**
-   * Vectors where the JVM was started with {@code --add-modules jdk.incubator.vector} and compiles;
-   * interpreted, they would be far slower than longs.
-   */
-  private static Arithmetic choose() {
-    boolean compiled = System.getProperty("java.vm.info", "").startsWith("mixed mode");
-    if (compiled && Boolean.parseBoolean(System.getProperty("belay.vector", "true"))) {
-      try {
-        Class.forName("jdk.incubator.vector.ByteVector");
-        return Class.forName("dev.belay.md.VectorArithmetic")
-            .asSubclass(Arithmetic.class)
-            .getDeclaredConstructor()
-            .newInstance();
-      } catch (ReflectiveOperationException | LinkageError absent) {
-        return new PlainArithmetic();
-      }
-    }
-    return new PlainArithmetic();
-  }
-
-  /** Whether vectors are used: see the class comment. */
+  /** Whether vectors are used by now: see the class comment. */
   public static boolean isVectorUsed() {
-    return !(ARITHMETIC instanceof PlainArithmetic);
+    return ArithmeticChoice.isVectorUsed();
   }
 
   /** {@code target = target + source}; they may be the same. */
   public static void xor(long target, long source, long length) {
+    Arithmetic arithmetic = ArithmeticChoice.forWork(length);
     for (long at = 0; at < length; at += PIECE_BYTES) {
-      ARITHMETIC.sum2(target + at, target + at, source + at, piece(length - at));
+      arithmetic.sum2(target + at, target + at, source + at, piece(length - at));
     }
   }
 
@@ -76,8 +54,9 @@ public final class Syndromes {
    */
   public static void xorAll(long target, long[] sources, int count, long length) {
     Objects.checkFromIndexSize(0, count, sources.length);
+    Arithmetic arithmetic = ArithmeticChoice.forWork(count * length);
     for (long at = 0; at < length; at += PIECE_BYTES) {
-      sumPiece(target, sources, count, -1, -1, at, piece(length - at));
+      sumPiece(arithmetic, target, sources, count, -1, -1, at, piece(length - at));
     }
   }
 
@@ -93,12 +72,13 @@ public final class Syndromes {
       long[] columns, int[] qIndexes, int count, long p, long q, long length) {
     Objects.checkFromIndexSize(0, count, columns.length);
     Objects.checkFromIndexSize(0, q == 0 ? 0 : count, qIndexes.length);
+    Arithmetic arithmetic = ArithmeticChoice.forWork(count * length);
     for (long at = 0; at < length; at += PIECE_BYTES) {
       int piece = piece(length - at);
       if (q != 0) {
-        generatePiece(columns, qIndexes, count, -1, -1, p, q, at, piece);
+        generatePiece(arithmetic, columns, qIndexes, count, -1, -1, p, q, at, piece);
       } else if (p != 0) {
-        sumPiece(p, columns, count, -1, -1, at, piece);
+        sumPiece(arithmetic, p, columns, count, -1, -1, at, piece);
       }
     }
   }
@@ -106,8 +86,9 @@ public final class Syndromes {
   /** {@code q = q + 2^qIndex * delta}: Q after a column has changed by delta. */
   public static void addToQ(long q, long delta, int qIndex, long length) {
     int factor = Galois.power(qIndex);
+    Arithmetic arithmetic = ArithmeticChoice.forWork(length);
     for (long at = 0; at < length; at += PIECE_BYTES) {
-      ARITHMETIC.addProduct(q + at, delta + at, factor, piece(length - at));
+      arithmetic.addProduct(q + at, delta + at, factor, piece(length - at));
     }
   }
 
@@ -116,10 +97,11 @@ public final class Syndromes {
     Objects.checkIndex(lost, count);
     Objects.checkFromIndexSize(0, count, columns.length);
     long target = columns[lost];
+    Arithmetic arithmetic = ArithmeticChoice.forWork(count * length);
     for (long at = 0; at < length; at += PIECE_BYTES) {
       int piece = piece(length - at);
-      sumPiece(target, columns, count, lost, -1, at, piece);
-      ARITHMETIC.sum2(target + at, target + at, p + at, piece);
+      sumPiece(arithmetic, target, columns, count, lost, -1, at, piece);
+      arithmetic.sum2(target + at, target + at, p + at, piece);
     }
   }
 
@@ -132,14 +114,15 @@ public final class Syndromes {
     Objects.checkIndex(lost, count);
     Objects.checkFromIndexSize(0, count, columns.length);
     long target = columns[lost];
+    Arithmetic arithmetic = ArithmeticChoice.forWork(count * length);
     int factor = Galois.power(-qIndexes[lost]);
     for (long at = 0; at < length; at += PIECE_BYTES) {
       int piece = piece(length - at);
-      generatePiece(columns, qIndexes, count, lost, -1, p, target, at, piece);
-      ARITHMETIC.sum2(target + at, target + at, q + at, piece);
-      ARITHMETIC.multiply(target + at, factor, piece);
+      generatePiece(arithmetic, columns, qIndexes, count, lost, -1, p, target, at, piece);
+      arithmetic.sum2(target + at, target + at, q + at, piece);
+      arithmetic.multiply(target + at, factor, piece);
       if (p != 0) {
-        ARITHMETIC.sum2(p + at, p + at, target + at, piece);
+        arithmetic.sum2(p + at, p + at, target + at, piece);
       }
     }
   }
@@ -153,14 +136,15 @@ public final class Syndromes {
     if (x == y) {
       throw new IllegalArgumentException("Two columns are wanted, not column " + x + " twice.");
     }
+    Arithmetic arithmetic = ArithmeticChoice.forWork(count * length);
     // x = a (P + P') + b (Q + Q'), where P' and Q' are of the columns that are left.
     int distance = Galois.power(qIndexes[y] - qIndexes[x]);
     int a = Galois.product(distance, Galois.inverse(distance ^ 1));
     int b = Galois.product(Galois.power(-qIndexes[x]), Galois.inverse(distance ^ 1));
     for (long at = 0; at < length; at += PIECE_BYTES) {
       int piece = piece(length - at);
-      generatePiece(columns, qIndexes, count, x, y, columns[y], columns[x], at, piece);
-      ARITHMETIC.solve(columns[x] + at, columns[y] + at, p + at, q + at, a, b, piece);
+      generatePiece(arithmetic, columns, qIndexes, count, x, y, columns[y], columns[x], at, piece);
+      arithmetic.solve(columns[x] + at, columns[y] + at, p + at, q + at, a, b, piece);
     }
   }
 
@@ -191,74 +175,90 @@ public final class Syndromes {
   }
 
   private static void sumPiece(
-      long target, long[] sources, int count, int x, int y, long at, int piece) {
+      Arithmetic arithmetic,
+      long target,
+      long[] sources,
+      int count,
+      int x,
+      int y,
+      long at,
+      int piece) {
     long to = target + at;
     int i = Math.min(count, 5);
     long a = source(sources, i > 0 ? 0 : -1, x, y, at);
     long b = source(sources, i > 1 ? 1 : -1, x, y, at);
     switch (i) {
-      case 0, 1, 2 -> ARITHMETIC.sum2(to, a, b, piece);
-      case 3 -> ARITHMETIC.sum3(to, a, b, source(sources, 2, x, y, at), piece);
+      case 0, 1, 2 -> arithmetic.sum2(to, a, b, piece);
+      case 3 -> arithmetic.sum3(to, a, b, source(sources, 2, x, y, at), piece);
       case 4 -> {
         long c = source(sources, 2, x, y, at);
-        ARITHMETIC.sum4(to, a, b, c, source(sources, 3, x, y, at), piece);
+        arithmetic.sum4(to, a, b, c, source(sources, 3, x, y, at), piece);
       }
       default -> {
         long c = source(sources, 2, x, y, at);
         long d = source(sources, 3, x, y, at);
-        ARITHMETIC.sum5(to, a, b, c, d, source(sources, 4, x, y, at), piece);
+        arithmetic.sum5(to, a, b, c, d, source(sources, 4, x, y, at), piece);
       }
     }
     while (i < count) {
       a = source(sources, i, x, y, at);
       if (count - i == 1) {
-        ARITHMETIC.sum2(to, to, a, piece);
+        arithmetic.sum2(to, to, a, piece);
         return;
       }
       b = source(sources, i + 1, x, y, at);
       if (count - i == 2) {
-        ARITHMETIC.sum3(to, to, a, b, piece);
+        arithmetic.sum3(to, to, a, b, piece);
         return;
       }
       long c = source(sources, i + 2, x, y, at);
       if (count - i == 3) {
-        ARITHMETIC.sum4(to, to, a, b, c, piece);
+        arithmetic.sum4(to, to, a, b, c, piece);
         return;
       }
-      ARITHMETIC.sum5(to, to, a, b, c, source(sources, i + 3, x, y, at), piece);
+      arithmetic.sum5(to, to, a, b, c, source(sources, i + 3, x, y, at), piece);
       i += 4;
     }
   }
 
   /** Horner's rule, from the column of the highest exponent down. */
   private static void generatePiece(
-      long[] columns, int[] qIndexes, int count, int x, int y, long p, long q, long at, int piece) {
+      Arithmetic arithmetic,
+      long[] columns,
+      int[] qIndexes,
+      int count,
+      int x,
+      int y,
+      long p,
+      long q,
+      long at,
+      int piece) {
     int left = highest(qIndexes, count);
     long toP = p == 0 ? 0 : p + at;
     long toQ = q + at;
     long fromP = source(columns, left < 0 ? -1 : find(qIndexes, count, left), x, y, at);
     long fromQ = fromP;
     if (left <= 0) {
-      ARITHMETIC.sum2(toQ, fromQ, ZEROES, piece);
+      arithmetic.sum2(toQ, fromQ, ZEROES, piece);
       if (p != 0) {
-        ARITHMETIC.sum2(toP, fromP, ZEROES, piece);
+        arithmetic.sum2(toP, fromP, ZEROES, piece);
       }
       return;
     }
     while (left > 0) {
       long a = source(columns, find(qIndexes, count, left - 1), x, y, at);
       if (left < 3) {
-        ARITHMETIC.horner1(toP, toQ, fromP, fromQ, a, piece);
+        arithmetic.horner1(toP, toQ, fromP, fromQ, a, piece);
         left -= 1;
       } else {
         long b = source(columns, find(qIndexes, count, left - 2), x, y, at);
         long c = source(columns, find(qIndexes, count, left - 3), x, y, at);
         if (left == 3 || left == 6) {
-          ARITHMETIC.horner3(toP, toQ, fromP, fromQ, a, b, c, piece);
+          arithmetic.horner3(toP, toQ, fromP, fromQ, a, b, c, piece);
           left -= 3;
         } else {
           long d = source(columns, find(qIndexes, count, left - 4), x, y, at);
-          ARITHMETIC.horner4(toP, toQ, fromP, fromQ, a, b, c, d, piece);
+          arithmetic.horner4(toP, toQ, fromP, fromQ, a, b, c, d, piece);
           left -= 4;
         }
       }

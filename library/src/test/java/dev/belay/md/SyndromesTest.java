@@ -149,6 +149,24 @@ final class SyndromesTest {
   }
 
   @Test
+  void muchWorkGoesOnRightWhileVectorsTakeOver() {
+    int length = 65536;
+    Row row = row(5, length, exponents(5, 5));
+    Syndromes.generate(row.columns, row.qIndexes, 5, row.p, row.q, length);
+    long p = place(read(row.p, length));
+    long q = place(read(row.q, length));
+    long start = System.nanoTime();
+    int rounds = 0;
+    while (rounds++ < 200 || !Syndromes.isVectorUsed() && System.nanoTime() - start < 1L << 30) {
+      Syndromes.generate(row.columns, row.qIndexes, 5, row.p, row.q, length);
+      assertThat(Syndromes.isSame(row.p, p, length)).isTrue();
+      assertThat(Syndromes.isSame(row.q, q, length)).isTrue();
+    }
+    Syndromes.recoverTwo(row.columns, row.qIndexes, 5, 0, 3, row.p, row.q, length);
+    row.check();
+  }
+
+  @Test
   void whatCannotBeIsRefused() {
     long[] columns = new long[3];
     int[] qIndexes = {0, 1, 2};
