@@ -27,6 +27,7 @@ public final class IntentBitmap {
 
   private final BitmapHead head;
   private final byte[] image;
+  private final long usedBytes;
   private final long chunkBytes;
   private final int chunks;
   private final long tickNanos;
@@ -64,8 +65,8 @@ public final class IntentBitmap {
     this.chunks = chunks;
     chunkBytes = head.chunkBytes();
     tickNanos = Math.max(1, head.delaySeconds()) * 1_000_000_000L;
-    long bytes = BitmapHead.BYTES + Math.ceilDiv((long) chunks, 8);
-    image = new byte[(int) (Math.ceilDiv(bytes, PAGE_BYTES) * PAGE_BYTES)];
+    usedBytes = BitmapHead.BYTES + Math.ceilDiv((long) chunks, 8);
+    image = new byte[(int) (Math.ceilDiv(usedBytes, PAGE_BYTES) * PAGE_BYTES)];
     writers = new int[chunks];
     onDisk.or(bits);
     if (!isClean) {
@@ -158,11 +159,14 @@ public final class IntentBitmap {
     List<OwnRequests.Piece> pieces = new ArrayList<>();
     for (int page = dirtyPages.nextSetBit(0); page >= 0; page = dirtyPages.nextSetBit(page + 1)) {
       PinnedBlock block = new PinnedBlock(PAGE_BYTES);
-      MemorySegment.copy(
-          MemorySegment.ofArray(image), (long) page * PAGE_BYTES, block.segment(), 0, PAGE_BYTES);
+      long from = (long) page * PAGE_BYTES;
+      MemorySegment.copy(MemorySegment.ofArray(image), from, block.segment(), 0, PAGE_BYTES);
       for (Member member : array().writable()) {
-        long at = records.bitmapOffsetBytes(member) + (long) page * PAGE_BYTES;
-        pieces.add(new OwnRequests.Piece(member, at, block.segment()));
+        // No more than its blocks: with metadata 1.0 something else may begin right behind it.
+        long blockBytes = member.device().limits().logicalBlockBytes();
+        long length = Math.min(PAGE_BYTES, Math.ceilDiv(usedBytes - from, blockBytes) * blockBytes);
+        MemorySegment bytes = block.segment().asSlice(0, length);
+        pieces.add(new OwnRequests.Piece(member, records.bitmapOffsetBytes(member) + from, bytes));
       }
     }
     dirtyPages.clear();

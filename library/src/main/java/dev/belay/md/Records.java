@@ -192,7 +192,9 @@ public final class Records {
     for (Member member : array().writable()) {
       OptionalLong at = of(member).pplAtBytes();
       if (at.isPresent()) {
-        byte[] bytes = PartialParityLog.empty(of(member).uuid(), 0).encode();
+        // All of it: of several headers there the one with the highest generation would win.
+        byte[] header = PartialParityLog.empty(of(member).uuid(), 0).encode();
+        byte[] bytes = Arrays.copyOf(header, of(member).pplBytes());
         pieces.add(new OwnRequests.Piece(member, at.getAsLong(), pinned(bytes)));
       }
     }
@@ -217,8 +219,11 @@ public final class Records {
       Superblock superblock = of(member);
       describe(member, superblock, all);
       superblock.setResyncBytes(active ? 0 : resynced);
-      byte[] bytes = Arrays.copyOf(superblock.encode(), Superblock.BYTES);
-      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), pinned(bytes)));
+      // No more than its blocks: with metadata 1.0 the bitmap may begin right behind it.
+      byte[] bytes = superblock.encode();
+      int block = member.device().limits().logicalBlockBytes();
+      byte[] blocks = Arrays.copyOf(bytes, Math.ceilDiv(bytes.length, block) * block);
+      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), pinned(blocks)));
     }
     OwnRequests.write(array(), pieces, () -> ended(number, active));
   }
