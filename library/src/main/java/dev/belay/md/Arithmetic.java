@@ -4,10 +4,14 @@ package dev.belay.md;
 /**
  * The inner loops of {@link Syndromes}, over pieces that fit a processor's first cache.
  *
- * <p>All addresses are of native memory, of {@code length} bytes, of any alignment. A target may be
- * the same as a source, but may not overlap one otherwise. Stateless: for all threads.
+ * <p>All addresses are of native memory, of {@code length} bytes, at most {@link #MOST_BYTES}, of
+ * any alignment. A target may be the same as a source, but may not overlap one otherwise.
+ * Stateless: for all threads.
  */
 interface Arithmetic {
+  /** The longest length: a piece of every column of a row fits a processor's first cache. */
+  int MOST_BYTES = 4096;
+
   /** {@code target = a + b}. */
   void sum2(long target, long a, long b, int length);
 

@@ -5,30 +5,33 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * Arithmetic on eight bytes at a time, in ordinary longs.
  *
- * <p>A product by a constant is the sum, over the eight bits of a byte, of the product of that bit.
- * With a bit of every byte moved to its lowest place, one multiplication of longs does that for all
- * eight bytes: nothing carries from a byte into the next, since a factor is 0 or 1.
+ * <p>Every loop writes to an array of the thread's, which is copied to its target afterwards: of
+ * that array the JVM knows that it is none of the sources, and so may make vectors of the loop by
+ * itself, which between pieces of native memory it does not. For the same reason the loops are
+ * short, and a product is made of four of them, of two bits of the factor each.
  */
 final class PlainArithmetic implements Arithmetic {
   /** All memory. What is read and written there belongs to who gave its address. */
   private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
+  private static final ThreadLocal<long[]> SCRATCH =
+      ThreadLocal.withInitial(() -> new long[MOST_BYTES / Long.BYTES]);
+
   private static final long LOWEST = 0x0101010101010101L;
-  private static final long ALL_BUT_LOWEST = ~LOWEST;
+  private static final long HIGHEST = LOWEST << 7;
+  private static final long OVERFLOWS = LOWEST * Galois.OVERFLOW;
 
   private static long get(long address) {
     return MEMORY.get(JAVA_LONG_UNALIGNED, address);
   }
 
-  private static void put(long address, long value) {
-    MEMORY.set(JAVA_LONG_UNALIGNED, address, value);
-  }
-
-  private static byte getByte(long address) {
+  /** A byte in the lowest place; what stands above it is of no use. */
+  private static long getByte(long address) {
     return MEMORY.get(JAVA_BYTE, address);
   }
 
@@ -36,171 +39,173 @@ final class PlainArithmetic implements Arithmetic {
     MEMORY.set(JAVA_BYTE, address, (byte) value);
   }
 
-  /** Of all eight bytes. */
+  private static void put(long[] scratch, long target, int words) {
+    MemorySegment.copy(scratch, 0, MEMORY, JAVA_LONG_UNALIGNED, target, words);
+  }
+
+  /** Of all eight bytes: a highest bit becomes seven ones below it, of which some are added. */
   private static long twice(long value) {
-    return ((value << 1) & ALL_BUT_LOWEST) ^ (((value >>> 7) & LOWEST) * Galois.OVERFLOW);
+    long high = value & HIGHEST;
+    return ((value << 1) & ~LOWEST) ^ (((high << 1) - (high >>> 7)) & OVERFLOWS);
+  }
+
+  /** A factor in all eight bytes wherever the lowest bit of that byte is set. */
+  private static long where(long value, long factors) {
+    long low = value & LOWEST;
+    return ((low << 8) - low) & factors;
   }
 
   @Override
   public void sum2(long target, long a, long b, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      put(target + i, get(a + i) ^ get(b + i));
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      scratch[word] = get(a + i) ^ get(b + i);
     }
-    for (; i < length; i++) {
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
       putByte(target + i, getByte(a + i) ^ getByte(b + i));
     }
   }
 
   @Override
   public void sum3(long target, long a, long b, long c, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      put(target + i, get(a + i) ^ get(b + i) ^ get(c + i));
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      scratch[word] = get(a + i) ^ get(b + i) ^ get(c + i);
     }
-    for (; i < length; i++) {
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
       putByte(target + i, getByte(a + i) ^ getByte(b + i) ^ getByte(c + i));
     }
   }
 
   @Override
   public void sum4(long target, long a, long b, long c, long d, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      put(target + i, get(a + i) ^ get(b + i) ^ get(c + i) ^ get(d + i));
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      scratch[word] = get(a + i) ^ get(b + i) ^ get(c + i) ^ get(d + i);
     }
-    for (; i < length; i++) {
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
       putByte(target + i, getByte(a + i) ^ getByte(b + i) ^ getByte(c + i) ^ getByte(d + i));
     }
   }
 
   @Override
   public void sum5(long target, long a, long b, long c, long d, long e, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      put(target + i, get(a + i) ^ get(b + i) ^ get(c + i) ^ get(d + i) ^ get(e + i));
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      scratch[word] = get(a + i) ^ get(b + i) ^ get(c + i) ^ get(d + i) ^ get(e + i);
     }
-    for (; i < length; i++) {
-      int sum = getByte(a + i) ^ getByte(b + i) ^ getByte(c + i) ^ getByte(d + i);
-      putByte(target + i, sum ^ getByte(e + i));
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
+      putByte(
+          target + i,
+          getByte(a + i) ^ getByte(b + i) ^ getByte(c + i) ^ getByte(d + i) ^ getByte(e + i));
     }
   }
 
   @Override
   public void horner1(long p, long q, long fromP, long fromQ, long a, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      long first = get(a + i);
-      if (p != 0) {
-        put(p + i, get(fromP + i) ^ first);
-      }
-      put(q + i, twice(get(fromQ + i)) ^ first);
+    if (p != 0) {
+      sum2(p, fromP, a, length);
     }
-    for (; i < length; i++) {
-      long first = getByte(a + i);
-      if (p != 0) {
-        putByte(p + i, getByte(fromP + i) ^ first);
-      }
-      putByte(q + i, twice(getByte(fromQ + i)) ^ first);
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      scratch[word] = twice(get(fromQ + i)) ^ get(a + i);
+    }
+    put(scratch, q, words);
+    for (int i = words << 3; i < length; i++) {
+      putByte(q + i, twice(getByte(fromQ + i)) ^ getByte(a + i));
     }
   }
 
   @Override
   public void horner3(long p, long q, long fromP, long fromQ, long a, long b, long c, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      long first = get(a + i);
-      long second = get(b + i);
-      long third = get(c + i);
-      long sum = twice(twice(twice(get(fromQ + i)) ^ first) ^ second) ^ third;
-      if (p != 0) {
-        put(p + i, get(fromP + i) ^ first ^ second ^ third);
-      }
-      put(q + i, sum);
+    if (p != 0) {
+      sum4(p, fromP, a, b, c, length);
     }
-    if (i < length) {
-      long middleP = p == 0 ? 0 : p + i;
-      horner1(middleP, q + i, fromP + i, fromQ + i, a + i, length - i);
-      horner1(middleP, q + i, middleP, q + i, b + i, length - i);
-      horner1(middleP, q + i, middleP, q + i, c + i, length - i);
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      long i = (long) word << 3;
+      long two = twice(twice(get(fromQ + i)) ^ get(a + i)) ^ get(b + i);
+      scratch[word] = twice(two) ^ get(c + i);
+    }
+    put(scratch, q, words);
+    for (int i = words << 3; i < length; i++) {
+      long two = twice(twice(getByte(fromQ + i)) ^ getByte(a + i)) ^ getByte(b + i);
+      putByte(q + i, twice(two) ^ getByte(c + i));
     }
   }
 
   @Override
   public void horner4(
       long p, long q, long fromP, long fromQ, long a, long b, long c, long d, int length) {
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      long first = get(a + i);
-      long second = get(b + i);
-      long third = get(c + i);
-      long fourth = get(d + i);
-      long sum = twice(twice(twice(get(fromQ + i)) ^ first) ^ second) ^ third;
-      if (p != 0) {
-        put(p + i, get(fromP + i) ^ first ^ second ^ third ^ fourth);
-      }
-      put(q + i, twice(sum) ^ fourth);
+    if (p != 0) {
+      sum5(p, fromP, a, b, c, d, length);
     }
-    if (i < length) {
-      long middleP = p == 0 ? 0 : p + i;
-      horner3(middleP, q + i, fromP + i, fromQ + i, a + i, b + i, c + i, length - i);
-      horner1(middleP, q + i, middleP, q + i, d + i, length - i);
-    }
+    horner3(0, q, 0, fromQ, a, b, c, length);
+    horner1(0, q, 0, q, d, length);
   }
 
   @Override
   public void addProduct(long target, long source, int factor, int length) {
-    int f0 = factor;
-    int f1 = Galois.twice(f0);
-    int f2 = Galois.twice(f1);
-    int f3 = Galois.twice(f2);
-    int f4 = Galois.twice(f3);
-    int f5 = Galois.twice(f4);
-    int f6 = Galois.twice(f5);
-    int f7 = Galois.twice(f6);
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      long value = product(get(source + i), f0, f1, f2, f3, f4, f5, f6, f7);
-      put(target + i, get(target + i) ^ value);
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    for (int word = 0; word < words; word++) {
+      scratch[word] = get(target + ((long) word << 3));
     }
-    for (; i < length; i++) {
-      long value = product(getByte(source + i), f0, f1, f2, f3, f4, f5, f6, f7);
-      putByte(target + i, getByte(target + i) ^ value);
+    addBits(scratch, source, factor, words);
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
+      long product = Galois.product((int) getByte(source + i) & 0xff, factor);
+      putByte(target + i, getByte(target + i) ^ product);
     }
   }
 
   @Override
   public void multiply(long target, int factor, int length) {
-    int f0 = factor;
-    int f1 = Galois.twice(f0);
-    int f2 = Galois.twice(f1);
-    int f3 = Galois.twice(f2);
-    int f4 = Galois.twice(f3);
-    int f5 = Galois.twice(f4);
-    int f6 = Galois.twice(f5);
-    int f7 = Galois.twice(f6);
-    int i = 0;
-    for (; i < length - 7; i += 8) {
-      put(target + i, product(get(target + i), f0, f1, f2, f3, f4, f5, f6, f7));
-    }
-    for (; i < length; i++) {
-      putByte(target + i, product(getByte(target + i), f0, f1, f2, f3, f4, f5, f6, f7));
+    long[] scratch = SCRATCH.get();
+    int words = length >> 3;
+    Arrays.fill(scratch, 0, words, 0);
+    addBits(scratch, target, factor, words);
+    put(scratch, target, words);
+    for (int i = words << 3; i < length; i++) {
+      putByte(target + i, Galois.product((int) getByte(target + i) & 0xff, factor));
     }
   }
 
-  private static long product(
-      long value, long f0, long f1, long f2, long f3, long f4, long f5, long f6, long f7) {
-    long low =
-        (value & LOWEST) * f0
-            ^ (value >>> 1 & LOWEST) * f1
-            ^ (value >>> 2 & LOWEST) * f2
-            ^ (value >>> 3 & LOWEST) * f3;
-    long high =
-        (value >>> 4 & LOWEST) * f4
-            ^ (value >>> 5 & LOWEST) * f5
-            ^ (value >>> 6 & LOWEST) * f6
-            ^ (value >>> 7 & LOWEST) * f7;
-    return low ^ high;
+  private static void addBits(long[] scratch, long source, int factor, int words) {
+    int second = Galois.twice(factor);
+    int third = Galois.twice(second);
+    int fourth = Galois.twice(third);
+    int fifth = Galois.twice(fourth);
+    int sixth = Galois.twice(fifth);
+    int seventh = Galois.twice(sixth);
+    int eighth = Galois.twice(seventh);
+    addTwoBits(scratch, source, 0, LOWEST * factor, LOWEST * second, words);
+    addTwoBits(scratch, source, 2, LOWEST * third, LOWEST * fourth, words);
+    addTwoBits(scratch, source, 4, LOWEST * fifth, LOWEST * sixth, words);
+    addTwoBits(scratch, source, 6, LOWEST * seventh, LOWEST * eighth, words);
+  }
+
+  private static void addTwoBits(
+      long[] scratch, long source, int bit, long even, long odd, int words) {
+    for (int word = 0; word < words; word++) {
+      long value = get(source + ((long) word << 3)) >>> bit;
+      scratch[word] ^= where(value, even) ^ where(value >>> 1, odd);
+    }
   }
 
   @Override

@@ -27,7 +27,7 @@ public final class Syndromes {
    * Work goes on by pieces of this size, over all columns, so that the sums stay in a processor's
    * first cache.
    */
-  private static final int PIECE_BYTES = 4096;
+  private static final int PIECE_BYTES = Arithmetic.MOST_BYTES;
 
   private static final long ZEROES = Arena.global().allocate(PIECE_BYTES, 64).address();
 
