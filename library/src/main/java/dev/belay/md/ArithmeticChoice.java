@@ -8,11 +8,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * Chooses between longs and vectors, by measuring them.
  *
- * <p>Vectors are several times faster than longs, but only once the JVM has compiled them; before,
- * every one is an object, and they are ten times slower. So work begins in longs. When there has
- * been much of it, a thread of its own runs both over some memory until vectors win, and from then
- * on they are used. A program that computes little never pays for that. Where vectors do not win
- * within some seconds, longs stay.
+ * <p>Vectors are faster than longs, for products several times, but only once the JVM has compiled
+ * them; before, every one is an object, and they are ten times slower. So work begins in longs.
+ * When there has been much of it, a thread of its own runs both over some memory until vectors win,
+ * and from then on they are used. A program that computes little never pays for that. Where vectors
+ * do not win within some seconds, longs stay.
  *
  * <p>The system property {@code belay.vector} leaves that out: {@code false} is longs for good,
  * {@code true} vectors from the beginning.

@@ -15,12 +15,13 @@ import java.util.Objects;
  * <p>Memory is given by address, and lengths are in bytes; any alignment and any length will do,
  * and multiples of 8 are fastest. Nothing is checked: who calls owns all that memory for as long as
  * the call lasts. Where a column is read, address 0 stands for a column of zeroes. Targets do not
- * overlap sources, but where it is said that they may be the same. Nothing is allocated; all
- * methods are safe for all threads.
+ * overlap sources, but where it is said that they may be the same. Nothing is allocated but four
+ * kilobytes, once, for a thread. All methods are safe for all threads.
  *
  * <p>With the module {@code jdk.incubator.vector}, which a JVM has only if it is started with
- * {@code --add-modules jdk.incubator.vector}, this runs several times faster, once there has been
- * enough of it for the JVM to compile; {@code -Dbelay.vector=false} leaves that out.
+ * {@code --add-modules jdk.incubator.vector}, products run several times faster, and the rest
+ * somewhat, once there has been enough of it for the JVM to compile; {@code -Dbelay.vector=false}
+ * leaves that out.
  */
 public final class Syndromes {
   /**
