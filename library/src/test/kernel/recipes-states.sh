@@ -401,3 +401,46 @@ BODY
 }
 dirty_degraded raid5-dirty-degraded 228 --level=5 --chunk=64 --bitmap=none
 dirty_degraded raid5-dirty-degraded-ppl 229 --level=5 --chunk=64 --consistency-policy=ppl
+
+# The write hole: only the first chunk of each of 16 stripes was being written. The second chunks are
+# bystanders, and must read as before with any member left out: parity alone cannot promise that.
+hole() {
+  local name=$1 hole_salt=$2
+  shift 2
+  plug "$name" "$hole_salt" "$three" 1:200000 <<BODY
+create --raid-devices=3 --level=5 --chunk=64 --assume-clean $* \$ALL
+t pat write /dev/md0 \$SALT 0 -
+sleep 5
+echo "drive 1 is slow. Of the first 16 stripes (256 sectors each), the first 128 sectors"
+echo "get salt \$((SALT + 100)), in four threads; meanwhile"
+for thread in 0 1 2 3; do
+  for stripe in 0 1 2 3; do
+    pat write /dev/md0 \$((SALT + 100)) \$((thread * 1024 + stripe * 256)) 128 >/dev/null
+  done &
+done
+usleep 700000
+pull
+BODY
+  after "$name" <<BODY
+for victim in 0 1 2; do
+  rest=
+  for member in 0 1 2; do
+    cp "\$(disk \$member)" /run/copy\$member
+    losetup /dev/loop\$member /run/copy\$member
+    [ \$member = \$victim ] || rest="\$rest /dev/loop\$member"
+  done
+  echo "without member \$victim:"
+  mdadm --assemble --run /dev/md0 \$rest 2>&1 ||
+    mdadm --assemble --run --force /dev/md0 \$rest 2>&1
+  bystanders=
+  for stripe in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    bystanders="\$bystanders $hole_salt \$((stripe * 256 + 128)) 128"
+  done
+  pat check /dev/md0 \$bystanders | tail -n 1
+  mdadm --stop /dev/md0 2>&1
+  for member in 0 1 2; do losetup -d /dev/loop\$member; done
+done
+BODY
+}
+hole raid5-hole 230 --bitmap=none
+hole raid5-hole-ppl 231 --consistency-policy=ppl
