@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.md;
+
+import org.jspecify.annotations.Nullable;
+
+/** Parts that wait, first in, first out; any of them can be taken out. */
+final class PartQueue {
+  private @Nullable Part first;
+  private @Nullable Part last;
+  private int size;
+
+  @Nullable Part first() {
+    return first;
+  }
+
+  boolean isEmpty() {
+    return first == null;
+  }
+
+  int size() {
+    return size;
+  }
+
+  void add(Part part) {
+    part.previous = last;
+    part.next = null;
+    if (last == null) {
+      first = part;
+    } else {
+      last.next = part;
+    }
+    last = part;
+    size++;
+  }
+
+  void remove(Part part) {
+    if (part.previous == null) {
+      first = part.next;
+    } else {
+      part.previous.next = part.next;
+    }
+    if (part.next == null) {
+      last = part.previous;
+    } else {
+      part.next.previous = part.previous;
+    }
+    part.previous = null;
+    part.next = null;
+    size--;
+  }
+}
