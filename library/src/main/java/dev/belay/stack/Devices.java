@@ -9,12 +9,15 @@ import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
 import dev.belay.leaf.Null;
 import dev.belay.leaf.UringTuning;
+import dev.belay.md.Level;
+import dev.belay.md.ParityLayout;
 import dev.belay.md.ZonesLayout;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Parity;
 import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
@@ -51,6 +54,9 @@ final class Devices {
               Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
               Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
               Form.onMany("raid0", 1, Devices::openRaid0, "chunk", "layout"),
+              Form.onMany("raid4", 2, openParity(Level.RAID4), "chunk"),
+              Form.onMany("raid5", 2, openParity(Level.RAID5), "chunk", "layout"),
+              Form.onMany("raid6", 4, openParity(Level.RAID6), "chunk", "layout"),
               Form.onOne("delay", Devices::openDelay, "read", "write", "flush"),
               Form.onOne("throttle", Devices::openThrottle, "iops", "bandwidth", "burst", "order"),
               Form.onOne(
@@ -120,6 +126,20 @@ final class Devices {
     String layout = call.word("layout", "", "original", "alternate");
     int number = layout.isEmpty() ? ZonesLayout.UNKNOWN : ZonesLayout.number(layout);
     return Raid0.byHand(loop, lowers, call.sizeBytes("chunk", 64 << 10), number);
+  }
+
+  private static Form.Opener openParity(Level level) {
+    return (loop, call, lowers) -> {
+      String word = call.text("layout", "");
+      int layout;
+      try {
+        layout =
+            word.isEmpty() ? ParityLayout.defaultNumber(level) : ParityLayout.number(level, word);
+      } catch (IllegalArgumentException e) {
+        throw call.optionError("layout", String.valueOf(e.getMessage()));
+      }
+      return Parity.byHand(loop, level, lowers, call.sizeBytes("chunk", 64 << 10), layout);
+    };
   }
 
   private static Device openDelay(Loop loop, DeviceCall call, List<Device> lowers) {

@@ -10,12 +10,15 @@ import dev.belay.leaf.Null;
 import dev.belay.leaf.ThreadFile;
 import dev.belay.leaf.UringFile;
 import dev.belay.leaf.UringTuning;
+import dev.belay.md.Level;
+import dev.belay.md.ParityLayout;
 import dev.belay.md.ZonesLayout;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
 import dev.belay.target.Linear;
+import dev.belay.target.Parity;
 import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
@@ -116,6 +119,16 @@ final class MatrixRows {
               (loop, lower) ->
                   new Fault(loop, lower.get(), List.of(Fault.Rule.of(Fault.Effect.HANG)), 1)));
 
+  /**
+   * Targets that write more than they are given, and go on once they have committed: other laws
+   * hold for what reaches their members.
+   */
+  static final List<Target> ARRAYS =
+      List.of(
+          passing("raid4", (loop, lower) -> parity(loop, Level.RAID4, many(3, lower))),
+          passing("raid5", (loop, lower) -> parity(loop, Level.RAID5, many(3, lower))),
+          passing("raid6", (loop, lower) -> parity(loop, Level.RAID6, many(5, lower))));
+
   static final List<Leaf> LEAVES = leaves();
 
   private static List<Leaf> leaves() {
@@ -156,6 +169,10 @@ final class MatrixRows {
 
   private static Device raid0(Loop loop, List<Device> lowers) {
     return Raid0.byHand(loop, lowers, CHUNK, ZonesLayout.ALTERNATE);
+  }
+
+  private static Device parity(Loop loop, Level level, List<Device> lowers) {
+    return Parity.byHand(loop, level, lowers, CHUNK, ParityLayout.defaultNumber(level));
   }
 
   private static Device align(Loop loop, Device lower, int blocks) {
