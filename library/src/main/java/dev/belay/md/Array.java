@@ -363,6 +363,20 @@ public final class Array {
     }
   }
 
+  /**
+   * Whether members may disagree about a range, until a resync has come by: reads of it should all
+   * ask the same one.
+   */
+  public boolean mayDisagree(long startBytes, long lengthBytes) {
+    if (walk.isRunning() && walk.mode() == SyncMode.RESYNC) {
+      return startBytes + lengthBytes > walk.positionBytes();
+    }
+    if (bitmap != null) {
+      return bitmap.isNeeded(startBytes, lengthBytes);
+    }
+    return records != null && startBytes + lengthBytes > records.resyncBytes();
+  }
+
   // --- What levels share ---
 
   /** Sends a flush to all members that get writes; one that fails it is out. */

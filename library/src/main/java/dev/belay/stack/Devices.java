@@ -54,6 +54,8 @@ final class Devices {
               Form.onMany("concat", 1, (loop, call, lowers) -> new Concat(loop, lowers)),
               Form.onMany("stripe", 1, Devices::openStripe, "chunk"),
               Form.onMany("raid0", 1, Devices::openRaid0, "chunk", "layout"),
+              Form.onMany("raid1", 1, Mirrors::openRaid1, "hedge"),
+              Form.onMany("raid10", 2, Mirrors::openRaid10, "layout", "chunk", "hedge"),
               Form.onMany("raid4", 2, openParity(Level.RAID4), "chunk"),
               Form.onMany("raid5", 2, openParity(Level.RAID5), "chunk", "layout"),
               Form.onMany("raid6", 4, openParity(Level.RAID6), "chunk", "layout"),

@@ -55,6 +55,24 @@ final class ContractMatrixTest {
     return cells.stream();
   }
 
+  /** The same with arrays, which stand on leaves and on targets, and under targets. */
+  private static Stream<Cell> cellsWithArrays() {
+    List<Cell> cells = new ArrayList<>(cells().toList());
+    for (Target array : MatrixRows.ARRAYS) {
+      cells.add(new Cell(array, null));
+      for (Target target : MatrixRows.TARGETS) {
+        cells.add(new Cell(array, target));
+        cells.add(new Cell(target, array));
+      }
+    }
+    return cells.stream();
+  }
+
+  private static Stream<DynamicTest> withArrays(
+      Predicate<Cell> which, int depth, BiConsumer<Cell, Stage> law) {
+    return tests(cellsWithArrays().filter(which), depth, law);
+  }
+
   private static Stream<DynamicTest> everywhere(int depth, BiConsumer<Cell, Stage> law) {
     return where(cell -> true, depth, law);
   }
@@ -65,22 +83,26 @@ final class ContractMatrixTest {
 
   private static Stream<DynamicTest> where(
       Predicate<Cell> which, int depth, BiConsumer<Cell, Stage> law) {
-    return cells()
-        .filter(which)
-        .map(
-            cell ->
-                dynamicTest(
-                    cell.toString(),
-                    () -> {
-                      try (Stage stage = cell.stage(depth)) {
-                        law.accept(cell, stage);
-                      }
-                    }));
+    return tests(cells().filter(which), depth, law);
+  }
+
+  private static Stream<DynamicTest> tests(
+      Stream<Cell> cells, int depth, BiConsumer<Cell, Stage> law) {
+    return cells.map(
+        cell ->
+            dynamicTest(
+                cell.toString(),
+                () -> {
+                  try (Stage stage = cell.stage(depth)) {
+                    law.accept(cell, stage);
+                  }
+                }));
   }
 
   @TestFactory
   Stream<DynamicTest> whatDoesNotFitIsRefusedClean() {
-    return everywhere(
+    return withArrays(
+        cell -> true,
         ANY,
         (cell, stage) -> {
           long size = stage.sizeBytes();
@@ -130,7 +152,8 @@ final class ContractMatrixTest {
 
   @TestFactory
   Stream<DynamicTest> aFlushReachesEveryLeaf() {
-    return whereItPasses(
+    return withArrays(
+        Cell::passes,
         ANY,
         (cell, stage) -> {
           Request request = stage.request(Op.FLUSH, flag());
@@ -149,7 +172,8 @@ final class ContractMatrixTest {
 
   @TestFactory
   Stream<DynamicTest> aFlagThatIsUpBeforeSendsNothing() {
-    return everywhere(
+    return withArrays(
+        cell -> true,
         ANY,
         (cell, stage) -> {
           CancelFlag flag = flag();
@@ -212,7 +236,8 @@ final class ContractMatrixTest {
 
   @TestFactory
   Stream<DynamicTest> theFlagStopsItWhereverItIs() {
-    return whereItPasses(
+    return withArrays(
+        Cell::passes,
         1,
         (cell, stage) -> {
           boolean ended = false;
@@ -241,7 +266,8 @@ final class ContractMatrixTest {
 
   @TestFactory
   Stream<DynamicTest> aFlagThatGoesUpAfterwardsHitsNobody() {
-    return whereItPasses(
+    return withArrays(
+        Cell::passes,
         ANY,
         (cell, stage) -> {
           CancelFlag flag = flag();

@@ -10,6 +10,7 @@ import dev.belay.leaf.Null;
 import dev.belay.leaf.ThreadFile;
 import dev.belay.leaf.UringFile;
 import dev.belay.leaf.UringTuning;
+import dev.belay.md.CopiesLayout;
 import dev.belay.md.Level;
 import dev.belay.md.ParityLayout;
 import dev.belay.md.ZonesLayout;
@@ -17,7 +18,9 @@ import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
 import dev.belay.target.Fault;
+import dev.belay.target.Hedge;
 import dev.belay.target.Linear;
+import dev.belay.target.Mirror;
 import dev.belay.target.Parity;
 import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
@@ -125,6 +128,9 @@ final class MatrixRows {
    */
   static final List<Target> ARRAYS =
       List.of(
+          passing("raid1", (loop, lower) -> Mirror.raid1(loop, many(2, lower), Hedge.NONE)),
+          passing("raid10", (loop, lower) -> raid10(loop, many(4, lower), "n2")),
+          passing("raid10 of far copies", (loop, lower) -> raid10(loop, many(3, lower), "f2")),
           passing("raid4", (loop, lower) -> parity(loop, Level.RAID4, many(3, lower))),
           passing("raid5", (loop, lower) -> parity(loop, Level.RAID5, many(3, lower))),
           passing("raid6", (loop, lower) -> parity(loop, Level.RAID6, many(5, lower))));
@@ -178,6 +184,10 @@ final class MatrixRows {
   private static Device align(Loop loop, Device lower, int blocks) {
     int block = Math.max(BLOCK, lower.limits().logicalBlockBytes());
     return new Align(loop, lower, block * blocks, 128 << 10);
+  }
+
+  private static Device raid10(Loop loop, List<Device> lowers, String layout) {
+    return Mirror.raid10(loop, lowers, CopiesLayout.number(layout), CHUNK, Hedge.NONE);
   }
 
   private static List<Device> many(int count, Supplier<Device> lower) {

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.target;
+
+import dev.belay.Bio;
+import dev.belay.BioEnd;
+import dev.belay.Extents.State;
+import dev.belay.IoError;
+import dev.belay.Op;
+import dev.belay.Waiting;
+import dev.belay.md.Array;
+import dev.belay.md.CopiesLayout;
+import dev.belay.md.Member;
+import dev.belay.md.RangeLocks;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One piece of a write, a write of zeroes or a discard on its way to all legs: waits for its range,
+ * waits for leave, is sent to all, waits until failures are recorded. It belongs to its mirror,
+ * which uses it again.
+ */
+final class MirrorWrite implements Waiting {
+  private final Mirror mirror;
+  private final Array array;
+  private final RangeLocks.Lock lock = new RangeLocks.Lock(this::locked);
+  private final Runnable admitted = this::admitted;
+  private final Runnable recorded = this::finish;
+  private final List<Copy> copies = new ArrayList<>(2);
+
+  /** Null once it has completed, though leave to write may still come. */
+  private @Nullable Bio bio;
+
+  private long startBytes;
+  private long lengthBytes;
+  private boolean isAdmitting;
+  private int pending;
+  private int done;
+  private boolean isAllClean;
+  private boolean wasStopped;
+  private @Nullable IoError error;
+
+  MirrorWrite(Mirror mirror) {
+    this.mirror = mirror;
+    array = mirror.array;
+  }
+
+  /** The end of what one leg gets. */
+  private final class Copy implements BioEnd {
+    private @Nullable Member member;
+
+    @Override
+    public void ended(Bio clone) {
+      copyEnded(Objects.requireNonNull(member), clone);
+    }
+  }
+
+  private Bio bio() {
+    return Objects.requireNonNull(bio);
+  }
+
+  void begin(Bio piece) {
+    bio = piece;
+    startBytes = piece.offsetBytes();
+    lengthBytes = piece.lengthBytes();
+    done = 0;
+    isAllClean = true;
+    wasStopped = false;
+    error = null;
+    if (mirror.locks.take(lock, startBytes, lengthBytes)) {
+      locked();
+    } else {
+      piece.watch(this);
+    }
+  }
+
+  private void locked() {
+    bio().unwatch();
+    IoError refusal = array.writeRefusal();
+    if (refusal != null) {
+      bio().recordFailed(refusal, State.CLEAN);
+      mirror.locks.release(lock);
+      leave();
+    } else if (array.admit(startBytes, lengthBytes, admitted)) {
+      send();
+    } else {
+      isAdmitting = true;
+      bio().watch(this);
+    }
+  }
+
+  private void admitted() {
+    isAdmitting = false;
+    if (bio == null) {
+      array.finished(startBytes, lengthBytes, true);
+      mirror.giveBack(this);
+      return;
+    }
+    bio().unwatch();
+    IoError refusal = array.writeRefusal();
+    if (bio().flag().isRaised()) {
+      bio().recordCancelled(State.CLEAN);
+    } else if (refusal != null) {
+      bio().recordFailed(refusal, State.CLEAN);
+    } else {
+      send();
+      return;
+    }
+    unlockAndLeave(true);
+  }
+
+  /** The commit point: from here on all legs finish. */
+  private void send() {
+    CopiesLayout layout = mirror.layout;
+    pending = 1;
+    for (int copy = 0; copy < layout.copies(); copy++) {
+      Member member = array.member(layout.member(startBytes, copy));
+      if (member == null || !member.isWritable()) {
+        continue;
+      }
+      if (copies.size() < pending) {
+        copies.add(new Copy());
+      }
+      Copy end = copies.get(pending - 1);
+      end.member = member;
+      pending++;
+      member.began();
+      long at = member.startBytes() + layout.memberOffset(startBytes, copy);
+      bio().newClone(end).shield().remap(member.device(), at).submit();
+    }
+    oneEnded();
+  }
+
+  private void copyEnded(Member member, Bio clone) {
+    member.ended(startBytes + lengthBytes);
+    if (clone.isDone()) {
+      done++;
+      isAllClean = false;
+    } else {
+      isAllClean &= clone.extents().bytes(State.CLEAN) == lengthBytes;
+      if (clone.isCancelled()) {
+        wasStopped = true;
+      } else {
+        failed(member, Objects.requireNonNull(clone.error()));
+      }
+    }
+    oneEnded();
+  }
+
+  /** The others count, if the member is out now; else the error is the caller's. */
+  private void failed(Member member, IoError why) {
+    boolean isOut = Mirror.isMembersFault(bio(), why) && array.writeFailed(member, why);
+    if (!isOut && error == null) {
+      error = why;
+    }
+  }
+
+  private void oneEnded() {
+    if (--pending > 0) {
+      return;
+    }
+    if (error == null && !wasStopped && done == 0) {
+      error = mirror.lost(startBytes);
+    }
+    State bytes = isAllClean ? State.CLEAN : State.UNKNOWN;
+    if (error != null) {
+      bio().recordFailed(error, bytes);
+    } else if (wasStopped) {
+      bio().recordCancelled(bytes);
+    }
+    if (array.isRecorded()) {
+      finish();
+    } else {
+      array.whenRecorded(recorded);
+    }
+  }
+
+  private void finish() {
+    // After a discard legs may differ in any case.
+    unlockAndLeave(bio().isDone() || isAllClean || bio().op() == Op.DISCARD);
+  }
+
+  private void unlockAndLeave(boolean isWhole) {
+    array.finished(startBytes, lengthBytes, isWhole);
+    mirror.locks.release(lock);
+    leave();
+  }
+
+  private void leave() {
+    Bio piece = bio();
+    bio = null;
+    mirror.giveBack(this);
+    piece.complete();
+  }
+
+  /** The flag went up while it waited: nothing was sent. Leave that was asked for still comes. */
+  @Override
+  public void flagRaised(Bio same) {
+    mirror.locks.release(lock);
+    bio = null;
+    if (!isAdmitting) {
+      mirror.giveBack(this);
+    }
+    same.cancelClean();
+  }
+}
