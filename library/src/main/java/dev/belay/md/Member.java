@@ -61,7 +61,8 @@ public final class Member {
    * @param slot its place in the array, from 0; below 0 for a spare
    * @param rebuiltBytes how much of a rebuilding member is in sync, from its start
    */
-  Member(String name, Device device, long startBytes, int slot, State state, long rebuiltBytes) {
+  public Member(
+      String name, Device device, long startBytes, int slot, State state, long rebuiltBytes) {
     this.name = name;
     this.device = device;
     this.startBytes = startBytes;

@@ -43,9 +43,12 @@ public record MemberContents(
     Superblock superblock;
     BadBlocks badBlocks;
     try {
-      byte[][] places = new byte[3][];
+      byte[][] places = new byte[4][];
       for (int minor = 0; minor < places.length; minor++) {
-        long at = Superblock.placeBytes(minor, deviceBytes);
+        long at =
+            minor < 3
+                ? Superblock.placeBytes(minor, deviceBytes)
+                : Superblock.oldPlaceBytes(deviceBytes);
         int length = (int) Math.min(Superblock.BYTES, deviceBytes - at);
         places[minor] = io.read(at, length);
       }

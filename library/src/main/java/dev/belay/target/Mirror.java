@@ -70,6 +70,7 @@ public final class Mirror extends Device implements LevelWork {
   private final @Nullable Hedging hedging;
   private final Pieces pieces;
   private final Cutter cutter = this::cut;
+  private final Cutter halver = this::halve;
   private final ArrayDeque<MirrorWrite> spareWrites = new ArrayDeque<>();
   private final ArrayDeque<MirrorStep> spareSteps = new ArrayDeque<>();
 
@@ -182,6 +183,12 @@ public final class Mirror extends Device implements LevelWork {
     return pieceBytes(piece);
   }
 
+  private long halve(Bio piece) {
+    piece.remap(pieces, piece.offsetBytes());
+    long block = limits().logicalBlockBytes();
+    return Math.max(block, piece.lengthBytes() / 2 / block * block);
+  }
+
   /** What stands together on every copy, and can be locked together or read twice. */
   private long pieceBytes(Bio bio) {
     long most = Long.MAX_VALUE;
@@ -212,7 +219,9 @@ public final class Mirror extends Device implements LevelWork {
       return Verdict.TAKEN;
     }
     MirrorLeg leg = choose(bio.offsetBytes(), bio.lengthBytes(), null);
-    if (leg == null || array.broken() != null) {
+    if (leg == null && array.broken() == null && bio.lengthBytes() > limits().logicalBlockBytes()) {
+      bio.split(halver); // a member may have known bad blocks in one half, another in the other
+    } else if (leg == null || array.broken() != null) {
       IoError why = lost(bio.offsetBytes());
       bio.fail(why.errno(), why.sentence(), State.CLEAN);
     } else if (choices == 1) {
