@@ -28,8 +28,8 @@ import org.jspecify.annotations.Nullable;
 final class HedgedRead {
   private final Mirror mirror;
   private final Hedging hedging;
-  private final Try first = new Try();
-  private final Try second = new Try();
+  private final Try first;
+  private final Try second;
   private final Timers.Timer timer;
   private final BitSet failedSlots = new BitSet();
 
@@ -47,6 +47,8 @@ final class HedgedRead {
   HedgedRead(Mirror mirror, Hedging hedging) {
     this.mirror = mirror;
     this.hedging = hedging;
+    first = new Try();
+    second = new Try();
     timer = mirror.loop().timers().newTimer(this::tooLong);
   }
 

@@ -93,7 +93,7 @@ final class Hedging {
     spare.add(read);
   }
 
-  /** How many reads hold memory, won or lost. For tests. */
+  /** How many blocks are taken. */
   int blocksInUse() {
     return small.made - small.free.size() + large.made - large.free.size();
   }

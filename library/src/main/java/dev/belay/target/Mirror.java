@@ -370,6 +370,11 @@ public final class Mirror extends Device implements LevelWork {
 
   // --- Status and the end ---
 
+  /** How many blocks of memory hedged reads hold, won or lost. For tests. */
+  int hedgeBlocksInUse() {
+    return hedging == null ? 0 : hedging.blocksInUse();
+  }
+
   @Override
   public String status() {
     return hedging == null ? array.status() : array.status() + ", " + hedging.status();

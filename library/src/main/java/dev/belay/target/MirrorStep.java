@@ -214,12 +214,14 @@ final class MirrorStep {
   private void read() {
     boolean readsAll = mode == SyncMode.CHECK || mode == SyncMode.REPAIR;
     pending = 1;
+    int asked = 0;
     for (Copy copy : copies) {
-      if (copy.isReadable() && (readsAll || pending == 1)) {
+      if (copy.isReadable() && (readsAll || asked == 0)) {
+        asked++;
         copy.submit(Op.READ, copy.memory);
       }
     }
-    if (pending == 1) {
+    if (asked == 0) {
       error = error == null ? mirror.lost(arrayBytes) : error;
       runEnded();
     } else {

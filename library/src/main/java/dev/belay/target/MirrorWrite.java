@@ -114,15 +114,16 @@ final class MirrorWrite implements Waiting {
   private void send() {
     CopiesLayout layout = mirror.layout;
     pending = 1;
+    int sent = 0;
     for (int copy = 0; copy < layout.copies(); copy++) {
       Member member = array.member(layout.member(startBytes, copy));
       if (member == null || !member.isWritable()) {
         continue;
       }
-      if (copies.size() < pending) {
+      if (copies.size() == sent) {
         copies.add(new Copy());
       }
-      Copy end = copies.get(pending - 1);
+      Copy end = copies.get(sent++);
       end.member = member;
       pending++;
       member.began();

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.Predicate;
+import java.util.function.ToLongFunction;
 
 /**
  * A leg of a mirror under test: native memory, with bad blocks that a write cures, that holds back
@@ -37,6 +38,9 @@ final class LegLeaf extends Device {
   boolean parks;
   Predicate<Bio> holds = bio -> false;
   Predicate<Bio> fails = bio -> false;
+
+  /** How long an answer takes; 0: it comes at once. */
+  ToLongFunction<Bio> delayNanos = bio -> 0;
 
   /** What was sent although the request's flag was up, and without a shield. */
   int lateSends;
@@ -68,8 +72,11 @@ final class LegLeaf extends Device {
     boolean isShielded = bio.flag() == dev.belay.CancelFlag.NEVER;
     lateSends += !isShielded && Recording.rootOf(bio).flag().isRaised() ? 1 : 0;
     sent.add(new Sent(bio.op(), bio.offsetBytes(), bio.lengthBytes(), isShielded, bio.isFua()));
+    long delay = delayNanos.applyAsLong(bio);
     if (holds.test(bio)) {
       held.add(bio);
+    } else if (delay > 0) {
+      loop().timers().newTimer(() -> answer(bio)).set(loop().clock().nanos() + delay);
     } else {
       answer(bio);
     }

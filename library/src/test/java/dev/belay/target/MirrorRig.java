@@ -10,7 +10,8 @@ import dev.belay.Outcome;
 import dev.belay.md.Array;
 import dev.belay.md.ArrayOptions;
 import dev.belay.md.CopiesLayout;
-import dev.belay.md.Level;
+import dev.belay.md.Member;
+import dev.belay.md.Members;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.testing.Patterns;
@@ -34,12 +35,21 @@ final class MirrorRig implements AutoCloseable {
   }
 
   MirrorRig(CopiesLayout layout, Hedge hedge) {
-    for (int i = 0; i < layout.members(); i++) {
+    this(layout, hedge, 0);
+  }
+
+  /** With spares, whose legs follow the members'. */
+  MirrorRig(CopiesLayout layout, Hedge hedge, int spareCount) {
+    for (int i = 0; i < layout.members() + spareCount; i++) {
       legs.add(new LegLeaf(stack.loop, stack.memory(LEG_BYTES)));
     }
-    boolean isPlain = layout.level() == Level.RAID1;
-    array =
-        Array.byHand(stack.loop, isPlain ? Level.RAID1 : Level.RAID10, ArrayOptions.DEFAULT, legs);
+    List<Member> spares = new ArrayList<>();
+    legs.subList(layout.members(), legs.size()).forEach(leg -> spares.add(Members.spare(leg)));
+    Member[] slots = new Member[layout.members()];
+    for (int i = 0; i < slots.length; i++) {
+      slots[i] = Members.inSync(leg(i), i);
+    }
+    array = new Array(stack.loop, layout.level(), ArrayOptions.DEFAULT, slots, spares, null, null);
     mirror = new Mirror(stack.loop, array, layout, hedge);
     turn();
   }
@@ -101,6 +111,14 @@ final class MirrorRig implements AutoCloseable {
   void isRead(Request request, long seed) {
     assertThat(request.result()).isEqualTo(Outcome.done(request.buffer.byteSize()));
     assertThat(Patterns.firstOther(request.buffer, request.offsetBytes, seed)).isEqualTo(-1);
+  }
+
+  /** Lets the walk go on until it ends. */
+  void walkToItsEnd() {
+    for (int i = 0; i < 10_000 && array.walk().isRunning(); i++) {
+      pass(10_000_000);
+    }
+    assertThat(array.walk().isRunning()).isFalse();
   }
 
   /** The law of mirrors, for a raid1. */
