@@ -249,7 +249,7 @@ final class ParityRig implements AutoCloseable {
   }
 
   /** Each byte times 2 to the power, in GF(2^8). */
-  private static long product(long word, int power) {
+  static long product(long word, int power) {
     long product = word;
     for (int i = 0; i < power; i++) {
       long top = product & 0x8080_8080_8080_8080L;
