@@ -285,7 +285,11 @@ final class WriteRound implements Slice.Round {
       way = Way.BARE;
       return 0;
     }
-    if (canReconstruct && (!canModify || reconstructBytes <= modifyBytes)) {
+    // Where parity may be wrong, adding a difference to it would keep it so.
+    if (canReconstruct
+        && (!canModify
+            || reconstructBytes <= modifyBytes
+            || array.mayDisagree(slice.startBytes, slice.lengthBytes))) {
       way = Way.RECONSTRUCT_WRITE;
       return reconstructBytes;
     }
