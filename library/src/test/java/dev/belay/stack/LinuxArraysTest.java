@@ -16,11 +16,13 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -100,7 +102,7 @@ final class LinuxArraysTest {
   @ParameterizedTest
   @MethodSource("arrays")
   void readsRight(Made made) throws IOException, MetadataException {
-    List<Path> files = unpack(made);
+    List<Path> files = unpack(made, directory);
     if (REFUSED.containsKey(made.name())) {
       assertThatThrownBy(() -> Volume.open(expression(files, "sync=off")).close())
           .isInstanceOf(StackException.class)
@@ -109,6 +111,18 @@ final class LinuxArraysTest {
     }
     List<Content> contents = contents(made);
     byte[][] before = sums(files);
+    checkEveryCombination(made, files, contents);
+    assertThat(sums(files)).as("nothing is written").isDeepEqualTo(before);
+  }
+
+  /** Whether it can be opened at all. */
+  static boolean isServed(Made made) {
+    return !REFUSED.containsKey(made.name());
+  }
+
+  /** Reads all of it, whole and with each tolerated combination of members taken away. */
+  static void checkEveryCombination(Made made, List<Path> files, List<Content> contents)
+      throws IOException, MetadataException {
     List<MemberContents> found = MdArray.look(files.stream().map(LinuxArraysTest::path).toList());
     Assembly assembly = MdArray.assemble(found, new Assembly.Wish(true, true, Optional.empty()));
     List<Integer> seated = new ArrayList<>();
@@ -128,11 +142,21 @@ final class LinuxArraysTest {
           left.remove(files.get(seated.get(i)));
         }
       }
-      java.util.Collections.rotate(left, combinations++);
+      Collections.rotate(left, combinations++);
       checkContent(left, contents, made + " without " + Integer.toBinaryString(gone));
     }
     assertThat(combinations).isPositive();
-    assertThat(sums(files)).as("nothing is written").isDeepEqualTo(before);
+  }
+
+  /** Sectors as they are told by the texts. */
+  static byte[] bytes(long salt, long startSector, long count) {
+    ByteBuffer bytes = ByteBuffer.allocate((int) count * SECTOR).order(ByteOrder.LITTLE_ENDIAN);
+    for (long sector = startSector; sector < startSector + count; sector++) {
+      for (int i = 0; i < SECTOR; i += Long.BYTES) {
+        bytes.putLong((salt << 40) + sector);
+      }
+    }
+    return bytes.array();
   }
 
   /** Whether an array can do without the seats that are gone now, beside those that were before. */
@@ -191,7 +215,7 @@ final class LinuxArraysTest {
     return BarePath.of(file.toString());
   }
 
-  private List<Path> unpack(Made made) throws IOException {
+  static List<Path> unpack(Made made, Path directory) throws IOException {
     List<Path> files = new ArrayList<>();
     for (Path packed : made.packed()) {
       Path file = directory.resolve(Objects.requireNonNull(packed.getFileName()) + ".img");
@@ -220,7 +244,7 @@ final class LinuxArraysTest {
   }
 
   /** What the text says that the array holds, at last. */
-  private static List<Content> contents(Made made) throws IOException {
+  static List<Content> contents(Made made) throws IOException {
     String text = made.text();
     if (made.directory().equals(GIVEN)) {
       Matcher salt = Pattern.compile("\\((\\d+) << 40\\)").matcher(text);
