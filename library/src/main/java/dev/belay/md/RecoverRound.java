@@ -3,6 +3,7 @@ package dev.belay.md;
 
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
+import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.IoError;
 import java.lang.foreign.MemorySegment;
@@ -190,10 +191,7 @@ final class RecoverRound implements Slice.Round {
     }
     for (Part part = first; part != null; ) {
       Part next = part.nextInColumn;
-      Bio bio = part.bio();
-      long at = (long) part.column * slice.lengthBytes + part.from;
-      MemorySegment.copy(
-          slice.memory(), at, bio.buffer(), bio.bufferOffsetBytes(), part.lengthBytes());
+      copyOut(part);
       part.complete(false);
       part = next;
     }
@@ -205,6 +203,19 @@ final class RecoverRound implements Slice.Round {
       rewrite();
     }
     slice.goOn();
+  }
+
+  private void copyOut(Part part) {
+    Bio bio = part.bio();
+    long at = (long) part.column * slice.lengthBytes + part.from;
+    try {
+      MemorySegment.copy(
+          slice.memory(), at, bio.buffer(), bio.bufferOffsetBytes(), part.lengthBytes());
+    } catch (RuntimeException e) { // its owner closed it too early, or it is not to be written
+      String sentence = "a read of " + part.lengthBytes() + " bytes has no usable buffer: " + e;
+      part.failure = null;
+      bio.recordFailed(new IoError(Errno.EFAULT, sentence), State.UNKNOWN);
+    }
   }
 
   /** Puts back what could not be read. */

@@ -55,7 +55,7 @@ final class WriteRound implements Slice.Round {
   private final Slice slice;
   private final Array array;
   private final Runnable admitted = this::admitted;
-  private final Runnable recorded = this::recorded;
+  private final Runnable recorded = this::end;
 
   // The writes, by column and then by offset.
   private final @Nullable Part[] firsts;
@@ -153,7 +153,7 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  /** Those whose flag is up end, clean. */
+  /** Those whose flag is up end, clean; and those whose bytes are gone. */
   private boolean dropStopped() {
     int before = parts;
     for (int column = 0; column < firsts.length; column++) {
@@ -162,11 +162,21 @@ final class WriteRound implements Slice.Round {
         if (part.flag().isRaised()) {
           leave(part);
           part.complete(true);
+        } else if (!part.bio().buffer().scope().isAlive()) {
+          leave(part);
+          failForBuffer(part);
         }
         part = next;
       }
     }
     return parts < before;
+  }
+
+  /** Its owner closed the memory too early: what is summed up by address must be there. */
+  private static void failForBuffer(Part part) {
+    String sentence = "a write of " + part.lengthBytes() + " bytes has no buffer any more";
+    part.bio().recordFailed(new IoError(Errno.EFAULT, sentence), State.CLEAN);
+    part.complete(false);
   }
 
   // --- Before the commit point ---
@@ -560,15 +570,7 @@ final class WriteRound implements Slice.Round {
     if (hasFailed) {
       slice.forgetAll();
     }
-    if (array.isRecorded()) {
-      recorded();
-    } else {
-      array.whenRecorded(recorded);
-    }
-  }
-
-  private void recorded() {
-    end();
+    array.whenRecorded(recorded);
   }
 
   /** The round is over for all that are still in it, and nothing of it is under way. */

@@ -75,6 +75,9 @@ final class ParityRig implements AutoCloseable {
   final long[][] model;
 
   private final List<Request> requests = new ArrayList<>();
+  private final List<DrivenStack.Request> reads = new ArrayList<>();
+  private final List<long[]> seen = new ArrayList<>();
+  private final List<SimLeaf> leaves = new ArrayList<>();
   private long values;
 
   /** New media, which are written whole first. */
@@ -113,6 +116,7 @@ final class ParityRig implements AutoCloseable {
     for (int i = 0; i < media.size(); i++) {
       SimLeaf leaf =
           new SimLeaf(stack.loop, "m" + i, media.get(i), CALM, poller, recording, random.split());
+      leaves.add(leaf);
       members.add(missing.get(i) ? null : wrap.apply(leaf));
     }
     parity =
@@ -179,10 +183,73 @@ final class ParityRig implements AutoCloseable {
         : write(first * perBlock, count * perBlock, flag);
   }
 
+  /** Reads some blocks; what is found must be what may be there, when all has ended. */
+  DrivenStack.Request readSomewhere(CancelFlag flag) {
+    int blocks = words() * WORD / BLOCK;
+    int first = random.nextInt(blocks);
+    int count = 1 + random.nextInt((int) Math.min(blocks - first, layout.rowBytes() / BLOCK));
+    MemorySegment buffer = stack.memory((long) count * BLOCK);
+    DrivenStack.Request read = stack.submit(parity, Op.READ, (long) first * BLOCK, buffer, flag);
+    reads.add(read);
+    return read;
+  }
+
+  /** The faults of the members, from now on. */
+  void setWeather(Weather weather) {
+    leaves.forEach(leaf -> leaf.setWeather(weather));
+  }
+
+  /** Which members are out. */
+  BitSet faulty() {
+    BitSet faulty = new BitSet();
+    for (int slot = 0; slot < layout.members(); slot++) {
+      faulty.set(slot, parity.array().member(slot) == null);
+    }
+    return faulty;
+  }
+
+  /** What reads found is what some write of their time left; a clean byte is as it was: zero. */
+  private void checkReadsOfBatch() {
+    for (DrivenStack.Request read : reads) {
+      for (long at = 0; at < read.buffer.byteSize(); at += WORD) {
+        long found = read.buffer.get(JAVA_LONG_UNALIGNED, at);
+        int word = (int) ((read.offsetBytes + at) / WORD);
+        switch (read.result().extents().at(at)) {
+          case CLEAN -> assertThat(found).as("a clean word of a buffer").isZero();
+          case DONE ->
+              assertThat(Arrays.stream(seen.get(word)).anyMatch(may -> may == found))
+                  .as("read %x at word %d, of %s", found, word, Arrays.toString(seen.get(word)))
+                  .isTrue();
+          case UNKNOWN -> {}
+        }
+      }
+    }
+    reads.clear();
+  }
+
+  /** Everything that a word held at some time of the batch. */
+  private void noteSeen(List<long[]> before) {
+    seen.clear();
+    seen.addAll(before);
+    for (Request request : requests) {
+      for (int i = 0; i < request.words; i++) {
+        if (request.outcome().extents().at((long) i * WORD) != State.CLEAN) {
+          long[] old = seen.get(request.firstWord + i);
+          long[] now = Arrays.copyOf(old, old.length + 1);
+          now[old.length] = request.word(request.firstWord + i);
+          seen.set(request.firstWord + i, now);
+        }
+      }
+    }
+  }
+
   /** Ends all requests, and takes what they wrote into the model. */
   void settle() {
     stack.finishAll();
+    stack.turnUntil(() -> parity.cache().slicesInUse() == 0);
     List<long[]> before = new ArrayList<>(Arrays.asList(model.clone()));
+    noteSeen(before);
+    checkReadsOfBatch();
     for (Request request : requests) {
       for (int i = 0; i < request.words; i++) {
         int word = request.firstWord + i;

@@ -9,6 +9,7 @@ import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.md.Level;
 import dev.belay.md.ParityLayout;
+import dev.belay.testing.Weather;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -117,6 +118,47 @@ final class ParityTest {
         assertThat(rig.parity.array().faulty()).isEmpty();
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("someLayouts")
+  void nothingIsLostWhileMembersFail(ParityLayout layout) {
+    int degraded = 0;
+    for (int seed = 0; seed < 24; seed++) {
+      Weather weather = new Weather(3, 1000, 1 + seed % 8, 0, 0, Weather.Abort.EVERYTHING, 0, 1);
+      try (ParityRig rig = new ParityRig(layout, 4, seed)) {
+        boolean hasLost = false;
+        for (int batch = 0; batch < 15 && !hasLost; batch++) {
+          rig.setWeather(weather);
+          List<ParityRig.Request> writes = new ArrayList<>();
+          for (int i = rig.random.nextInt(1, 10); i > 0; i--) {
+            CancelFlag flag = new CancelFlag();
+            if (rig.random.nextInt(3) == 0) {
+              rig.readSomewhere(flag);
+            } else {
+              writes.add(rig.writeSomewhere(flag));
+            }
+            if (rig.random.nextInt(4) == 0) {
+              rig.steps.plan(rig.steps.count() + rig.random.nextInt(150), flag::raise);
+            }
+            for (int turns = rig.random.nextInt(3); turns > 0; turns--) {
+              rig.stack.loop.turn(1000);
+            }
+          }
+          rig.settle();
+          rig.setWeather(ParityRig.CALM);
+          // A write that failed may have left its stripe torn, and says so.
+          hasLost = writes.stream().anyMatch(write -> write.outcome().kind() == Kind.FAILED);
+          if (!hasLost) {
+            rig.checkMedia(rig.faulty());
+            rig.checkReads("seed " + seed + ", without " + rig.faulty());
+          }
+        }
+        degraded += rig.faulty().isEmpty() ? 0 : 1;
+        assertThat(rig.faulty().cardinality()).isLessThanOrEqualTo(layout.parities());
+      }
+    }
+    assertThat(degraded).isPositive();
   }
 
   /** Writes a range, with its flag raised at a step; beside it a bystander, if there is room. */
