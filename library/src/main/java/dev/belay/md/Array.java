@@ -377,6 +377,13 @@ public final class Array {
     return records != null && startBytes + lengthBytes > records.resyncBytes();
   }
 
+  /** What the members are now is written on all of them, though nothing may have happened. */
+  public void record() {
+    if (records != null) {
+      records.update(false);
+    }
+  }
+
   // --- What levels share ---
 
   /** Sends a flush to all members that get writes; one that fails it is out. */
