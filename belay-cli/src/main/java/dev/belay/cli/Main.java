@@ -77,7 +77,13 @@ public final class Main implements Runnable {
 
   private static List<Object> commands() {
     return List.of(
-        new Demo(), new Bench(), new Io(), new Doctor(), new Describe(), new Completion());
+        new Demo(),
+        new Bench(),
+        new Io(),
+        new Doctor(),
+        new Describe(),
+        new Md(),
+        new Completion());
   }
 
   @Override

@@ -38,16 +38,25 @@ final class Screen {
     out.flush();
   }
 
+  /** Whether there is a line that changes. */
+  boolean isLive() {
+    return isLive;
+  }
+
   /** Shows a line that the next one replaces; at most 20 a second, and on terminals only. */
   void progress(String what, long part, long whole) {
+    live("  " + Picture.bar(part, whole) + " " + what + " " + Units.percent(part, whole));
+  }
+
+  /** See {@link #progress}. */
+  void live(String text) {
     long now = System.nanoTime();
     if (!isLive || (isDrawn && now - drawnNanos < REDRAW_NANOS)) {
       return;
     }
     drawnNanos = now;
     isDrawn = true;
-    out.print("\r  " + Picture.bar(part, whole) + " " + what + " " + Units.percent(part, whole));
-    out.print("\u001b[K");
+    out.print("\r" + text + "\u001b[K");
     out.flush();
   }
 
