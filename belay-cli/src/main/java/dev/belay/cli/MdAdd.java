@@ -145,7 +145,7 @@ final class MdAdd implements Callable<Integer> {
     int role = left.role().getAsInt();
     Superblock own = members.superblock(index);
     Joining.Joined joined = joining.again(own, role);
-    MdReplace.announce(members, index, joined);
+    MdReplace.announce(members, assembly.freshest(), index, joined);
     List<Assembly.Seat> seats = new ArrayList<>(assembly.seats());
     seats.set(role, new Assembly.Seat(OptionalInt.of(index), Assembly.State.RECOVERING, 0, true));
     out.println(members.name(index) + " comes back, and is caught up by the bitmap");

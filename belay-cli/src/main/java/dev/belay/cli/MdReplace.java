@@ -126,11 +126,18 @@ final class MdReplace implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     Assembly.Seat seat = assembly.seats().get(role);
     boolean isWhole = goodBytes >= assembly.superblock().usedBytes();
+    boolean isParity = assembly.superblock().level().parities() > 0;
+    if (!isWhole && isParity && !assembly.isClean() && !choices.force()) {
+      throw new Main.Failure(
+          ("%s cannot be read everywhere, and the array waits for a resync: nothing has changed;"
+                  + " run belay md stop first")
+              .formatted(old));
+    }
     if (!isWhole) {
       out.println(
           "  the old member cannot be read everywhere: the rest is rebuilt from the others");
     }
-    announce(members, to, joined);
+    announce(members, assembly.freshest(), to, joined);
     List<Assembly.Seat> seats = new ArrayList<>(assembly.seats());
     boolean wasInSync = seat.state() == Assembly.State.IN_SYNC;
     seats.set(
@@ -197,7 +204,8 @@ final class MdReplace implements Callable<Integer> {
    * Writes bitmap and logs of a device that is about to join, and counts it as if its superblock
    * were written too, which the array does with all others at once.
    */
-  static void announce(MdMembers members, int index, Joining.Joined joined) throws IOException {
+  static void announce(MdMembers members, int freshest, int index, Joining.Joined joined)
+      throws IOException {
     for (Creation.Placed placed : joined.writes()) {
       if (placed.atBytes() != joined.superblock().atBytes()) {
         members.io(index).write(placed.atBytes(), placed.bytes());
@@ -211,8 +219,8 @@ final class MdReplace implements Callable<Integer> {
             now.deviceBytes(),
             joined.superblock(),
             "",
-            now.bitmap(),
-            now.bits(),
+            members.contents(freshest).bitmap(),
+            members.contents(freshest).bits(),
             "",
             now.badBlocks()));
   }

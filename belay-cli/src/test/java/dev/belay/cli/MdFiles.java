@@ -71,9 +71,11 @@ final class MdFiles {
   }
 
   /** Checks the stamps, without writing to the members. */
-  static void verify(List<String> members, String options) {
+  static void verify(List<String> members, String options, String... range) {
     String text = "md(" + String.join(", ", members) + ", read-only=on" + options + ")";
-    Run run = Run.of("io", "verify", text);
+    List<String> args = new ArrayList<>(List.of("io", "verify", text));
+    args.addAll(List.of(range));
+    Run run = Run.of(args.toArray(String[]::new));
     assertThat(run.code()).as(run.all()).isZero();
   }
 
