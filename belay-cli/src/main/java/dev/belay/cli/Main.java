@@ -37,10 +37,16 @@ public final class Main implements Runnable {
   static final int MISUSED = 2;
   static final int CANCELLED = 3;
 
+  private static final String LOG_FORMAT = "java.util.logging.SimpleFormatter.format";
+
   @Spec private CommandSpec spec;
 
   /** Runs one command and exits with its code. */
   public static void main(String[] args) {
+    // What devices log is for a person here: a line each, on standard error.
+    if (System.getProperty(LOG_FORMAT) == null) {
+      System.setProperty(LOG_FORMAT, "belay: %5$s%n");
+    }
     PrintWriter out = PlainWriter.on(System.out, System.out.charset());
     PrintWriter err = PlainWriter.on(System.err, System.err.charset());
     System.exit(run(out, err, args));
