@@ -6,11 +6,13 @@ import static dev.belay.cli.MdFiles.done;
 import static dev.belay.cli.MdFiles.md;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -249,6 +251,21 @@ final class MdTest {
     assertThat(done("stop", members)).contains("resync done", "[UUU]");
     assertThat(done("detail", members)).contains("State : clean");
     assertThat(done("stop", members)).doesNotContain("resync done");
+  }
+
+  @Test
+  void whatWasThereBeforeDoesNotMatter() throws Exception {
+    List<String> members = files.files(3, SIZE);
+    byte[] noise = new byte[(int) SIZE];
+    for (String member : members) {
+      new Random(members.indexOf(member)).nextBytes(noise);
+      Files.write(Path.of(member), noise);
+    }
+    done("create", members, create("5", "--bitmap=internal", "--force"));
+    assertThat(done("scrub", members)).contains("0 bytes did not agree");
+    MdFiles.stamp(members);
+    MdFiles.verify(members.subList(1, 3), ", run=on");
+    agreesWithMdadm(members);
   }
 
   @Test

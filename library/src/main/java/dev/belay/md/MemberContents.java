@@ -76,7 +76,8 @@ public record MemberContents(
 
   private static BadBlocks readBadBlocks(DirectIo io, Superblock superblock)
       throws IOException, MetadataException {
-    if (superblock.badBlockLogAtBytes().isEmpty()) {
+    // Without the feature the log may be anything: nobody has written it yet.
+    if (!superblock.has(Feature.BAD_BLOCKS) || superblock.badBlockLogAtBytes().isEmpty()) {
       return new BadBlocks(0);
     }
     long at = superblock.badBlockLogAtBytes().getAsLong();
