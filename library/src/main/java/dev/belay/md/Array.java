@@ -336,8 +336,11 @@ public final class Array {
     if (bitmap != null) {
       bitmap.end(startBytes, lengthBytes, isWhole);
     }
-    if (!isWhole && records != null) {
-      records.mustResync();
+    if (!isWhole) {
+      walk.disagreed();
+      if (records != null) {
+        records.mustResync();
+      }
     }
     if (writing == 0 && records != null) {
       records.idle();
@@ -369,7 +372,7 @@ public final class Array {
    */
   public boolean mayDisagree(long startBytes, long lengthBytes) {
     if (walk.isRunning() && walk.mode() == SyncMode.RESYNC) {
-      return startBytes + lengthBytes > walk.positionBytes();
+      return !walk.hasResynced(startBytes + lengthBytes);
     }
     if (bitmap != null) {
       return bitmap.isNeeded(startBytes, lengthBytes);

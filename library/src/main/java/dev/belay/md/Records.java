@@ -115,9 +115,9 @@ public final class Records {
     update(false);
   }
 
-  /** Whether every failure of a member is recorded. */
+  /** Whether every failure of a member is recorded, or never will be: nobody waits for that. */
   boolean isRecorded() {
-    return written >= wantedOfFailure || isBroken;
+    return written >= wantedOfFailure || isBroken || array().options().isReadOnly();
   }
 
   void whenRecorded(Runnable then) {

@@ -33,6 +33,9 @@ public final class Walk {
   private @Nullable IoError error;
   private boolean wasStopped;
 
+  /** Members came to disagree while a resync ran, perhaps where it had been: it comes by again. */
+  private boolean mustRepeat;
+
   // The steps under way.
   private int pending;
   private long nextBytes;
@@ -126,10 +129,10 @@ public final class Walk {
   /**
    * Begins a walk from the start: a check, a repair, or a resync that nobody asked for.
    *
-   * @return false if another one runs
+   * @return false if another one runs, or nothing can be written, and it is no check
    */
   public boolean begin(SyncMode mode) {
-    if (isRunning) {
+    if (isRunning || (mode != SyncMode.CHECK && array.writeRefusal() != null)) {
       return false;
     }
     wasStopped = false;
@@ -141,6 +144,7 @@ public final class Walk {
     this.mode = mode;
     this.startBytes = startBytes - startBytes % array.work().stepBytes();
     flag = new CancelFlag();
+    mustRepeat = false;
     isRunning = true;
     isRestarting = false;
     error = null;
@@ -251,7 +255,7 @@ public final class Walk {
           member.rebuiltBytes = Math.max(member.rebuiltBytes, positionBytes);
         }
       }
-    } else if (mode == SyncMode.RESYNC && records != null) {
+    } else if (mode == SyncMode.RESYNC && records != null && !mustRepeat) {
       records.setResyncBytes(positionBytes);
     }
     long now = array.loop().clock().nanos();
@@ -279,7 +283,7 @@ public final class Walk {
         bitmap.nobodyMissed();
       }
     }
-    if (isWhole && mode == SyncMode.RESYNC) {
+    if (isWhole && mode == SyncMode.RESYNC && !mustRepeat) {
       if (records != null) {
         records.setResyncBytes(Superblock.CLEAN);
       }
@@ -296,6 +300,11 @@ public final class Walk {
     } else if (isWhole) {
       beginByItself();
     }
+  }
+
+  /** Members disagree somewhere from now on. */
+  void disagreed() {
+    mustRepeat = true;
   }
 
   // --- Stopping and status ---
@@ -320,6 +329,11 @@ public final class Walk {
 
   public boolean isRunning() {
     return isRunning;
+  }
+
+  /** Whether a resync has come by a range, and nothing was torn since it began. */
+  boolean hasResynced(long endBytes) {
+    return !mustRepeat && endBytes <= positionBytes;
   }
 
   public SyncMode mode() {
