@@ -2,6 +2,8 @@
 package dev.belay.md;
 
 import dev.belay.Device;
+import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** One member of an open array: a device, and what the array thinks of it. The loop's thread. */
@@ -43,6 +45,9 @@ public final class Member {
   boolean catchesUp;
 
   private @Nullable BadBlocks badBlocks;
+
+  /** Where a write failed and the array could not do without the member; null for nowhere. */
+  private @Nullable TreeMap<Long, Long> torn;
 
   /** For {@link #flushedBytes}: all that there is. */
   static final long ALL_BYTES = Long.MAX_VALUE;
@@ -132,7 +137,45 @@ public final class Member {
         state == State.IN_SYNC
             || (state == State.REBUILDING && offsetBytes + lengthBytes <= rebuiltBytes);
     return isFilled
-        && (badBlocks == null || !badBlocks.hits(startBytes + offsetBytes, lengthBytes));
+        && (badBlocks == null || !badBlocks.hits(startBytes + offsetBytes, lengthBytes))
+        && !isTorn(offsetBytes, lengthBytes);
+  }
+
+  private boolean isTorn(long offsetBytes, long lengthBytes) {
+    TreeMap<Long, Long> ranges = torn;
+    if (ranges == null) {
+      return false;
+    }
+    Map.Entry<Long, Long> last = ranges.lowerEntry(offsetBytes + lengthBytes);
+    return last != null && last.getValue() > offsetBytes;
+  }
+
+  /** A write of the range failed, and the member stays: nobody can tell what is there now. */
+  void tore(long offsetBytes, long lengthBytes) {
+    wrote(offsetBytes, lengthBytes);
+    torn = torn == null ? new TreeMap<>() : torn;
+    torn.put(offsetBytes, offsetBytes + lengthBytes);
+  }
+
+  /** A write of the range is done: it holds what it should. */
+  void wrote(long offsetBytes, long lengthBytes) {
+    TreeMap<Long, Long> ranges = torn;
+    if (ranges == null) {
+      return;
+    }
+    long endBytes = offsetBytes + lengthBytes;
+    Map.Entry<Long, Long> hit = ranges.lowerEntry(endBytes);
+    while (hit != null && hit.getValue() > offsetBytes) {
+      ranges.remove(hit.getKey());
+      if (hit.getKey() < offsetBytes) {
+        ranges.put(hit.getKey(), offsetBytes);
+      }
+      if (hit.getValue() > endBytes) {
+        ranges.put(endBytes, hit.getValue());
+      }
+      hit = ranges.lowerEntry(Math.min(endBytes, hit.getKey()));
+    }
+    torn = ranges.isEmpty() ? null : ranges;
   }
 
   /** Whether writes go to it: in sync, or being rebuilt. */

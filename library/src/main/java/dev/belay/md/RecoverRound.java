@@ -83,7 +83,10 @@ final class RecoverRound implements Slice.Round {
     }
     do {
       dropStopped();
-      failWhatIsLost();
+      if (parts > 0) {
+        measure();
+        failWhatIsLost();
+      }
       if (parts == 0) {
         end();
         return;
@@ -140,7 +143,10 @@ final class RecoverRound implements Slice.Round {
       from = Math.min(from, part.from);
       to = Math.max(to, part.to);
       isWanted[part.column] = true;
-      isRecovery |= !slice.isReadable(part.column);
+    }
+    slice.lookAt(from, to);
+    for (int column = 0; column < isWanted.length; column++) {
+      isRecovery |= isWanted[column] && !slice.isReadable(column);
     }
     if (isRecovery) {
       return slice.unknownForRecovery(from, to);

@@ -57,6 +57,8 @@ final class Slice {
   // The requests of the round to members.
   int pending;
   private final boolean[] isBad;
+  private int viewFrom;
+  private int viewTo;
   private @Nullable IoError firstError;
 
   // In the cache.
@@ -162,10 +164,18 @@ final class Slice {
     return array.member(slot(place));
   }
 
-  /** Whether the member has what it should here, and could be read so far. */
+  /** The part of the slice that the round is about: what is bad elsewhere does not matter. */
+  void lookAt(int from, int to) {
+    viewFrom = from;
+    viewTo = to;
+  }
+
+  /** Whether the member has what it should where the round looks, and could be read so far. */
   boolean isReadable(int place) {
     Member member = member(place);
-    return member != null && !isBad[place] && member.isReadable(startBytes, lengthBytes);
+    return member != null
+        && !isBad[place]
+        && member.isReadable(startBytes + viewFrom, viewTo - viewFrom);
   }
 
   boolean isWritable(int place) {
@@ -270,6 +280,17 @@ final class Slice {
     long p = place == columns ? target : 0;
     long q = place == columns ? 0 : target;
     Syndromes.generate(sources, qIndexes, columns, p, q, to - from);
+  }
+
+  /** Puts what a part writes into its column. */
+  void copyIn(Part part) {
+    long at = (long) part.column * lengthBytes + part.from;
+    Bio bio = part.bio();
+    if (bio.op() == Op.WRITE) {
+      MemorySegment.copy(bio.buffer(), bio.bufferOffsetBytes(), memory, at, part.lengthBytes());
+    } else {
+      memory.asSlice(at, part.lengthBytes()).fill((byte) 0);
+    }
   }
 
   /** Fills a buffer from the cache's scratch memory. */
@@ -432,20 +453,24 @@ final class Slice {
     pending = 0;
     firstError = null;
     Arrays.fill(isBad, false);
+    lookAt(0, lengthBytes);
     switch (first.kind) {
       case WRITE -> {
         gatherWrites(first);
         round = writes();
+        watchWaiting();
         writes().begin();
       }
       case RECOVER -> {
         gatherReads(first);
         round = recovers();
+        watchWaiting();
         recovers().begin();
       }
       case STEP -> {
         waiting.remove(first);
         round = steps();
+        watchWaiting();
         steps().begin(first);
       }
     }
@@ -466,13 +491,27 @@ final class Slice {
     }
   }
 
+  /** Those that came in time and are not in the round wait as long as those that come later. */
+  private void watchWaiting() {
+    for (Part part = waiting.first(); part != null; ) {
+      Part next = part.next;
+      part.watch();
+      part = next;
+    }
+  }
+
+  /** All reads that wait; one by one, where what is bad for one may be all right for another. */
   private void gatherReads(Part first) {
+    boolean isOneByOne = lostColumns() > readableParities();
     Part part = first;
     while (part != null) {
       Part next = part.next;
       if (part.kind == Kind.RECOVER) {
         recovers().add(part);
         enterRound(part);
+        if (isOneByOne) {
+          return;
+        }
       }
       part = next;
     }

@@ -150,6 +150,7 @@ final class StepRound implements Slice.Round {
   @Override
   public void written(int place, Member member, Bio bio) {
     if (bio.isDone()) {
+      member.wrote(slice.startBytes, slice.lengthBytes);
       if (slice.isBad(place)) {
         array.readCorrected(member);
       }

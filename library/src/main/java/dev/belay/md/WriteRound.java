@@ -6,8 +6,6 @@ import dev.belay.CancelFlag;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.IoError;
-import dev.belay.Op;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -267,6 +265,7 @@ final class WriteRound implements Slice.Round {
   /** Chooses the way that reads least; answers how many bytes that is. */
   private long choose() {
     measure();
+    slice.lookAt(from, to);
     int parities = 0;
     boolean canModify = true;
     boolean canReconstruct = true;
@@ -465,7 +464,7 @@ final class WriteRound implements Slice.Round {
           long q = slice.address(slice.columns + 1, part.from);
           Syndromes.addToQ(q, old, slice.qIndexes[column], length);
         }
-        copyIn(part);
+        slice.copyIn(part);
       }
     }
     forgetUnwrittenParity();
@@ -482,7 +481,7 @@ final class WriteRound implements Slice.Round {
         continue;
       }
       for (Part part = first; part != null; part = part.nextInColumn) {
-        copyIn(part);
+        slice.copyIn(part);
       }
       sources[column] = slice.address(column, from);
       slice.know(column, from, to);
@@ -506,17 +505,6 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  private void copyIn(Part part) {
-    long at = (long) part.column * slice.lengthBytes + part.from;
-    Bio bio = part.bio();
-    if (bio.op() == Op.WRITE) {
-      MemorySegment.copy(
-          bio.buffer(), bio.bufferOffsetBytes(), slice.memory(), at, part.lengthBytes());
-    } else {
-      slice.memory().asSlice(at, part.lengthBytes()).fill((byte) 0);
-    }
-  }
-
   // --- When members answer ---
 
   /** The callers' bytes of a part have come to a member, or not. */
@@ -524,10 +512,14 @@ final class WriteRound implements Slice.Round {
     if (!clone.isDone()) {
       IoError error = errorOf(clone);
       hasFailed = true;
-      if (!array.writeFailed(Objects.requireNonNull(part.member), error)) {
+      Member member = Objects.requireNonNull(part.member);
+      if (!array.writeFailed(member, error)) {
         isWhole = false;
         part.bio().join(clone);
+        member.tore(slice.startBytes + part.from, part.lengthBytes());
       }
+    } else {
+      Objects.requireNonNull(part.member).wrote(slice.startBytes + part.from, part.lengthBytes());
     }
     slice.goOn();
   }
@@ -535,6 +527,7 @@ final class WriteRound implements Slice.Round {
   @Override
   public void written(int place, Member member, Bio bio) {
     if (bio.isDone()) {
+      member.wrote(slice.startBytes + from, to - from);
       if (slice.isBad(place)) {
         array.readCorrected(member);
       }
@@ -545,6 +538,7 @@ final class WriteRound implements Slice.Round {
     if (!array.writeFailed(member, error)) {
       isWhole = false;
       parityError = error;
+      member.tore(slice.startBytes + from, to - from);
     }
   }
 
@@ -563,7 +557,11 @@ final class WriteRound implements Slice.Round {
           // Bytes that only parity would hold are lost; the others are where they belong.
           Member member = part.member;
           boolean isThere = member != null && member.isWritable();
-          part.bio().recordFailed(error, isThere ? State.DONE : State.UNKNOWN);
+          if (!isThere) {
+            part.bio().recordFailed(error, State.UNKNOWN);
+          } else if (!part.bio().isFailed()) {
+            part.bio().recordFailed(error, State.DONE);
+          }
         }
       }
     }
