@@ -321,7 +321,7 @@ final class Assembler {
     require(
         !isDirtyAndDegraded(best, inSync) || wish.force(),
         "the array is dirty and degraded (missing %s): it stopped while it was written, and what"
-            + " the missing member had cannot be told for sure; bring it back, or use force=true"
+            + " the missing member had cannot be told for sure; bring it back, or use force=on"
             + " and check the contents%s",
         missing(),
         told().isEmpty() ? "" : "; " + told());
@@ -329,7 +329,7 @@ final class Assembler {
     require(
         wish.run() || wish.force() || inSync + recovering >= active,
         "%d of the %d members that were active when the array stopped are here, missing %s: bring"
-            + " them back, or use run=true to start without them%s",
+            + " them back, or use run=on to start without them%s",
         inSync + recovering,
         active,
         missing(),
