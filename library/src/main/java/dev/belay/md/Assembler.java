@@ -374,8 +374,10 @@ final class Assembler {
     }
     if (best.resyncBytes() != Superblock.CLEAN) {
       remarks.add(
-          "the array was not stopped cleanly, or never was in sync: it is resynced"
-              + (best.has(Feature.BITMAP) ? " where the bitmap says" : ""));
+          "the array was not stopped cleanly, or never was in sync: "
+              + (best.pplAtBytes().isPresent()
+                  ? "its partial parity logs are replayed, or it is resynced"
+                  : "it is resynced" + (best.has(Feature.BITMAP) ? " where the bitmap says" : "")));
     }
   }
 

@@ -33,6 +33,19 @@ final class PartQueue {
     size++;
   }
 
+  /** It is the next one. */
+  void addFirst(Part part) {
+    part.previous = null;
+    part.next = first;
+    if (first == null) {
+      last = part;
+    } else {
+      first.previous = part;
+    }
+    first = part;
+    size++;
+  }
+
   void remove(Part part) {
     if (part.previous == null) {
       first = part.next;

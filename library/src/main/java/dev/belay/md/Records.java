@@ -6,10 +6,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -20,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  * events; then the superblocks are written.
  *
  * <p>Between the first write and a while after the last one the superblocks say "active": the
- * resync offset is 0, and whoever finds it so knows that members may disagree.
+ * resync offset is 0, and whoever finds it so knows that members may disagree, but for what logs of
+ * partial parity make good.
  *
  * <p>The loop's thread.
  */
@@ -41,7 +43,14 @@ public final class Records {
   private boolean wantsActive;
   private boolean isActive;
   private boolean isBroken;
-  private boolean isLogEmpty;
+
+  // Partial parity logs: whether they are kept, whose are empty, and how often one was emptied.
+  private boolean keepsLogs;
+  private final Set<Member> emptiedLogs = new HashSet<>();
+  private long emptied;
+
+  /** What the superblocks say of {@link #resyncBytes}. */
+  private long writtenResyncBytes;
 
   /** How many came to write, and how many had come when the timer for "clean" was set. */
   private long writers;
@@ -138,6 +147,7 @@ public final class Records {
   /** A write failed so that members disagree: everything is due, where no bitmap knows better. */
   void mustResync() {
     resyncBytes = 0;
+    emptiedLogs.clear();
     update(false);
   }
 
@@ -173,7 +183,7 @@ public final class Records {
           events++;
           IntentBitmap bitmap = array().bitmap();
           Runnable last = () -> writeSuperblocks(number, active, resynced);
-          Runnable then = active && !isLogEmpty ? () -> emptyLogs(last) : last;
+          Runnable then = active ? () -> emptyLogs(last) : last;
           if (bitmap == null || isBroken) {
             then.run();
           } else {
@@ -182,23 +192,60 @@ public final class Records {
         });
   }
 
+  // --- Partial parity logs ---
+
+  /** The array logs partial parity, from now on: see {@link PartialParityWriter}. */
+  void keepLogs() {
+    keepsLogs = true;
+  }
+
+  /** How much room there is for the partial parity log of a member; 0 for none. */
+  int logBytes(Member member) {
+    return of(member).pplAtBytes().isPresent() ? of(member).pplBytes() : 0;
+  }
+
+  /** How often a log was emptied. */
+  long emptied() {
+    return emptied;
+  }
+
   /**
-   * A partial parity log of Linux is not kept here. What it says must not be believed once there
-   * are new writes: it is emptied before the first of them, and a crash means a resync.
+   * Whether writes must go into a member's log. Not while all is to be resynced, as it is with a
+   * new array: what is then in the logs would be believed, and the resync left out.
+   */
+  boolean isLogged(Member member) {
+    return keepsLogs
+        && !isBroken
+        && resyncBytes != 0
+        && writtenResyncBytes != 0
+        && emptiedLogs.contains(member);
+  }
+
+  /**
+   * What a partial parity log says must not be believed once there are new writes that it does not
+   * know: all are emptied before the first, and a new member's before it is known as one.
    */
   private void emptyLogs(Runnable then) {
-    isLogEmpty = true;
     List<OwnRequests.Piece> pieces = new ArrayList<>();
+    List<Member> members = new ArrayList<>();
     for (Member member : array().writable()) {
-      OptionalLong at = of(member).pplAtBytes();
-      if (at.isPresent()) {
+      if (logBytes(member) > 0 && !emptiedLogs.contains(member)) {
         // All of it: of several headers there the one with the highest generation would win.
         byte[] header = PartialParityLog.empty(of(member).uuid(), 0).encode();
-        byte[] bytes = Arrays.copyOf(header, of(member).pplBytes());
-        pieces.add(new OwnRequests.Piece(member, at.getAsLong(), pinned(bytes)));
+        byte[] bytes = Arrays.copyOf(header, logBytes(member));
+        long at = of(member).pplAtBytes().orElseThrow();
+        pieces.add(new OwnRequests.Piece(member, at, pinned(bytes)));
+        members.add(member);
       }
     }
-    OwnRequests.write(array(), pieces, then);
+    OwnRequests.write(
+        array(),
+        pieces,
+        () -> {
+          emptied += members.size();
+          emptiedLogs.addAll(members);
+          then.run();
+        });
   }
 
   private static MemorySegment pinned(byte[] bytes) {
@@ -209,23 +256,25 @@ public final class Records {
 
   private void writeSuperblocks(long number, boolean active, long resynced) {
     if (isBroken) {
-      ended(number, active);
+      ended(number, active, resynced);
       return;
     }
+    // With logs a crash costs only what they make good, and not what is in sync already.
+    long whileActive = keepsLogs && resynced != Superblock.CLEAN ? resynced : 0;
     List<OwnRequests.Piece> pieces = new ArrayList<>();
     List<Member> all = new ArrayList<>(array().writable());
     all.addAll(array().spares());
     for (Member member : all) {
       Superblock superblock = of(member);
       describe(member, superblock, all);
-      superblock.setResyncBytes(active ? 0 : resynced);
+      superblock.setResyncBytes(active ? whileActive : resynced);
       // No more than its blocks: with metadata 1.0 the bitmap may begin right behind it.
       byte[] bytes = superblock.encode();
       int block = member.device().limits().logicalBlockBytes();
       byte[] blocks = Arrays.copyOf(bytes, Math.ceilDiv(bytes.length, block) * block);
       pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), pinned(blocks)));
     }
-    OwnRequests.write(array(), pieces, () -> ended(number, active));
+    OwnRequests.write(array(), pieces, () -> ended(number, active, resynced));
   }
 
   /** Makes a superblock say what the array is now. Who is not among {@code all} is faulty. */
@@ -247,8 +296,9 @@ public final class Records {
     superblock.setCorrectedReads((int) member.correctedReads());
   }
 
-  private void ended(long number, boolean active) {
+  private void ended(long number, boolean active, long resynced) {
     isWriting = false;
+    writtenResyncBytes = resynced;
     written = Math.max(written, number);
     isActive = active && wantsActive;
     if (wanted > number && !isBroken) {

@@ -523,6 +523,14 @@ final class Slice {
     part.isInRound = true;
   }
 
+  /** The round cannot have it: it waits for the next, before all others. */
+  void waitAgain(Part part) {
+    part.isInRound = false;
+    part.nextInColumn = null;
+    waiting.addFirst(part);
+    part.watch();
+  }
+
   void leaveRound(Part part) {
     round().leave(part);
   }

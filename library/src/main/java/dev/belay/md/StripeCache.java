@@ -41,6 +41,9 @@ public final class StripeCache {
   /** How long a slice is; chunks are whole slices. */
   final int sliceBytes;
 
+  /** Where partial parity is logged; null where it is not. */
+  final @Nullable PartialParityWriter log;
+
   private final Arena arena = Arena.ofShared();
   private final int alignmentBytes;
   private final int mostSlices;
@@ -85,6 +88,7 @@ public final class StripeCache {
     table = new @Nullable Slice[Integer.highestOneBit(mostSlices) * 4];
     scratch = arena.allocate(sliceBytes, alignmentBytes);
     beginTimer = loop.timers().newTimer(this::beginAll);
+    log = PartialParityWriter.of(array, layout, sliceBytes, blockBytes);
   }
 
   public int sliceBytes() {
@@ -358,7 +362,8 @@ public final class StripeCache {
             .formatted(slicesInUse(), mostSlices, sliceBytes, waiting.size(), fullStripes)
         + " %d read-modify-write, %d reconstruct-write"
             .formatted(readModifyWrites, reconstructWrites)
-        + "; %d recovered".formatted(recoveries);
+        + "; %d recovered".formatted(recoveries)
+        + (log == null ? "" : "; " + log.status());
   }
 
   /** Gives the memory back. Nothing is under way. */

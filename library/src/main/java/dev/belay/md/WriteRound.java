@@ -24,7 +24,9 @@ import org.jspecify.annotations.Nullable;
  *       The reads are stopped only if all have left.
  *   <li>The commit point: all flags are looked at once more, and what remains is taken into parity.
  *       From here every write is sent to the members whatever flags go up, the callers' bytes
- *       straight from their buffers.
+ *       straight from their buffers. Where a log of partial parity is kept, the round waits for
+ *       room in it, which is still before that point, and then for the log to be on its medium,
+ *       which is behind it.
  *   <li>When all have been answered, and every failure of a member is recorded, the writes end.
  * </ol>
  *
@@ -35,6 +37,10 @@ final class WriteRound implements Slice.Round {
   private enum Phase {
     ADMITTING,
     READING,
+    /** It waits for the log of partial parity. */
+    LOGGING,
+    /** It is in the log, or on its way there. */
+    LOGGED,
     WRITING
   }
 
@@ -55,22 +61,13 @@ final class WriteRound implements Slice.Round {
   private final Runnable admitted = this::admitted;
   private final Runnable recorded = this::end;
 
-  // The writes, by column and then by offset.
-  private final @Nullable Part[] firsts;
-  private final @Nullable Part[] lasts;
-  private int parts;
+  private final RoundParts parts;
+  private final @Nullable PartialParityWriter log;
+  private final RoundEntries entries;
+  private boolean isLogged;
 
   private Phase phase = Phase.ADMITTING;
   private Way way = Way.NONE;
-
-  /** From the first byte that any column gets to the last: so much of the parity changes. */
-  private int from;
-
-  private int to;
-
-  // By column: what no write covers of that.
-  private final int[] gapFrom;
-  private final int[] gapTo;
 
   private final long[] sources;
   private @Nullable CancelFlag readFlag;
@@ -82,10 +79,9 @@ final class WriteRound implements Slice.Round {
   WriteRound(Slice slice) {
     this.slice = slice;
     array = slice.array;
-    firsts = new @Nullable Part[slice.columns];
-    lasts = new @Nullable Part[slice.columns];
-    gapFrom = new int[slice.columns];
-    gapTo = new int[slice.columns];
+    log = slice.cache.log;
+    entries = new RoundEntries(slice.columns);
+    parts = new RoundParts(slice.columns, slice.lengthBytes);
     sources = new long[slice.columns];
   }
 
@@ -93,57 +89,20 @@ final class WriteRound implements Slice.Round {
 
   /** Takes a write in, before the round begins; false if it lies over another. */
   boolean add(Part part) {
-    int column = part.column;
-    Part before = lasts[column];
-    if (before != null && before.from >= part.to) {
-      before = null;
-      for (Part p = firsts[column]; p != null && p.from < part.from; p = p.nextInColumn) {
-        before = p;
-      }
-    }
-    if (before != null && before.to > part.from) {
-      return false;
-    }
-    Part after = before == null ? firsts[column] : before.nextInColumn;
-    if (after != null && after.from < part.to) {
-      return false;
-    }
-    part.nextInColumn = after;
-    if (before == null) {
-      firsts[column] = part;
-    } else {
-      before.nextInColumn = part;
-    }
-    if (after == null) {
-      lasts[column] = part;
-    }
-    parts++;
-    return true;
+    return parts.add(part);
   }
 
   @Override
   public void leave(Part part) {
-    int column = part.column;
-    Part before = null;
-    for (Part p = firsts[column]; p != null && p != part; p = p.nextInColumn) {
-      before = p;
-    }
-    if (before == null) {
-      firsts[column] = part.nextInColumn;
-    } else {
-      before.nextInColumn = part.nextInColumn;
-    }
-    if (lasts[column] == part) {
-      lasts[column] = before;
-    }
-    if (--parts == 0 && isOwnFlag) {
+    parts.remove(part);
+    if (parts.count == 0 && isOwnFlag) {
       Objects.requireNonNull(readFlag).raise();
     }
   }
 
   private void watchAll() {
-    for (int column = 0; column < firsts.length; column++) {
-      for (Part part = firsts[column]; part != null; ) {
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; ) {
         Part next = part.nextInColumn;
         part.watch();
         part = next;
@@ -153,9 +112,9 @@ final class WriteRound implements Slice.Round {
 
   /** Those whose flag is up end, clean; and those whose bytes are gone. */
   private boolean dropStopped() {
-    int before = parts;
-    for (int column = 0; column < firsts.length; column++) {
-      for (Part part = firsts[column]; part != null; ) {
+    int before = parts.count;
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; ) {
         Part next = part.nextInColumn;
         if (part.flag().isRaised()) {
           leave(part);
@@ -167,7 +126,7 @@ final class WriteRound implements Slice.Round {
         part = next;
       }
     }
-    return parts < before;
+    return parts.count < before;
   }
 
   /** Its owner closed the memory too early: what is summed up by address must be there. */
@@ -186,6 +145,7 @@ final class WriteRound implements Slice.Round {
     isWhole = true;
     hasFailed = false;
     parityError = null;
+    isLogged = false;
     if (array.admit(slice.startBytes, slice.lengthBytes, admitted)) {
       admitted();
     } else {
@@ -207,38 +167,53 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  /** Decides what is to be read, until nothing is; and then commits. */
+  /** Goes on as far as it can: to its reads, to the log, or over the commit point. */
   private void decide() {
+    if (!isDecided()) {
+      return;
+    }
+    if (isLogNeeded()) {
+      phase = Phase.LOGGING;
+      watchAll();
+      Objects.requireNonNull(log).add(this);
+    } else {
+      commit();
+    }
+  }
+
+  /** Decides what is to be read, until nothing is; false if it is under way, or the round ended. */
+  private boolean isDecided() {
+    int seen;
     do {
       dropStopped();
-      if (parts == 0) {
+      sendStraysBack();
+      seen = parts.count;
+      if (parts.count == 0) {
         end();
-        return;
+        return false;
       }
       IoError refusal = array.writeRefusal();
       long unknown = refusal == null ? choose() : 0;
       if (refusal != null || way == Way.NONE) {
         failAll(refusal != null ? refusal : slice.firstError());
-        return;
+        return false;
       }
       if (unknown > 0) {
-        int before = parts;
+        int before = parts.count;
         watchAll();
-        if (parts == before) {
+        if (parts.count == before) {
           slice.pending = 1;
           read(flag());
           slice.goOn();
-          return;
+          return false;
         }
       }
-    } while (dropStopped() || !isAllKnown());
-    // A log of partial parity would be written here, before the first byte of a member changes:
-    // the sum of what is not written over, for each stripe that is not written whole.
-    commit();
+    } while (dropStopped() || parts.count != seen || !isAllKnown());
+    return true;
   }
 
   private boolean isAllKnown() {
-    return parts > 0 && choose() == 0 && way != Way.NONE;
+    return parts.count > 0 && choose() == 0 && way != Way.NONE;
   }
 
   /** One write is stopped by its own flag, several only together. */
@@ -247,25 +222,16 @@ final class WriteRound implements Slice.Round {
     if (found != null) {
       return found;
     }
-    isOwnFlag = parts > 1;
-    found = isOwnFlag ? new CancelFlag() : only().flag();
+    isOwnFlag = parts.count > 1;
+    found = isOwnFlag ? new CancelFlag() : parts.any().flag();
     readFlag = found;
     return found;
   }
 
-  private Part only() {
-    for (Part part : firsts) {
-      if (part != null) {
-        return part;
-      }
-    }
-    throw new AssertionError("a round without parts");
-  }
-
   /** Chooses the way that reads least; answers how many bytes that is. */
   private long choose() {
-    measure();
-    slice.lookAt(from, to);
+    parts.measure();
+    slice.lookAt(parts.from, parts.to);
     int parities = 0;
     boolean canModify = true;
     boolean canReconstruct = true;
@@ -275,19 +241,19 @@ final class WriteRound implements Slice.Round {
       if (slice.isWritable(place)) {
         parities++;
         canModify &= slice.isReadable(place);
-        modifyBytes += slice.unknownBytes(place, from, to);
+        modifyBytes += slice.unknownBytes(place, parts.from, parts.to);
       }
     }
     for (int column = 0; column < slice.columns; column++) {
       boolean isReadable = slice.isReadable(column);
-      Part first = firsts[column];
+      Part first = parts.first(column);
       if (first != null) {
         canModify &= isReadable;
-        modifyBytes += slice.unknownBytes(column, first.from, last(column).to);
+        modifyBytes += slice.unknownBytes(column, first.from, parts.last(column).to);
       }
-      if (gapFrom[column] < gapTo[column]) {
+      if (parts.gapFrom[column] < parts.gapTo[column]) {
         canReconstruct &= isReadable;
-        reconstructBytes += slice.unknownBytes(column, gapFrom[column], gapTo[column]);
+        reconstructBytes += slice.unknownBytes(column, parts.gapFrom[column], parts.gapTo[column]);
       }
     }
     if (parities == 0) {
@@ -308,72 +274,115 @@ final class WriteRound implements Slice.Round {
     }
     boolean canRecover = slice.lostColumns() <= slice.readableParities();
     way = canRecover ? Way.RECOVER_FIRST : Way.NONE;
-    return canRecover ? slice.unknownForRecovery(from, to) : 0;
-  }
-
-  private Part last(int column) {
-    return Objects.requireNonNull(lasts[column]);
-  }
-
-  /** Measures the range, and what no write covers of it. */
-  private void measure() {
-    from = slice.lengthBytes;
-    to = 0;
-    for (int column = 0; column < firsts.length; column++) {
-      Part first = firsts[column];
-      if (first != null) {
-        from = Math.min(from, first.from);
-        to = Math.max(to, last(column).to);
-      }
-    }
-    for (int column = 0; column < firsts.length; column++) {
-      int at = from;
-      int gap = to;
-      int gapEnd = from;
-      for (Part part = firsts[column]; part != null; part = part.nextInColumn) {
-        if (part.from > at) {
-          gap = Math.min(gap, at);
-          gapEnd = part.from;
-        }
-        at = part.to;
-      }
-      if (at < to) {
-        gap = Math.min(gap, at);
-        gapEnd = to;
-      }
-      gapFrom[column] = gap;
-      gapTo[column] = gapEnd;
-    }
+    return canRecover ? slice.unknownForRecovery(parts.from, parts.to) : 0;
   }
 
   private void read(CancelFlag flag) {
     if (way == Way.RECOVER_FIRST) {
-      slice.readForRecovery(from, to, flag);
+      slice.readForRecovery(parts.from, parts.to, flag);
       return;
     }
     boolean modifies = way == Way.READ_MODIFY_WRITE;
     for (int column = 0; column < slice.columns; column++) {
-      Part first = firsts[column];
+      Part first = parts.first(column);
       if (modifies && first != null) {
-        slice.read(column, first.from, last(column).to, flag);
+        slice.read(column, first.from, parts.last(column).to, flag);
       } else if (!modifies) {
-        slice.read(column, gapFrom[column], gapTo[column], flag);
+        slice.read(column, parts.gapFrom[column], parts.gapTo[column], flag);
       }
     }
     for (int place = slice.columns; modifies && place < slice.places; place++) {
       if (slice.isWritable(place)) {
-        slice.read(place, from, to, flag);
+        slice.read(place, parts.from, parts.to, flag);
       }
     }
   }
 
   private void failAll(IoError error) {
-    for (Part first : firsts) {
-      for (Part part = first; part != null; part = part.nextInColumn) {
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
         part.bio().recordFailed(error, State.CLEAN);
       }
     }
     end();
+  }
+
+  // --- The log of partial parity ---
+
+  private boolean isLogNeeded() {
+    return log != null && way != Way.BARE && log.isNeeded(slice);
+  }
+
+  /** An entry of the log describes neighbouring columns: what is not among them waits. */
+  private void sendStraysBack() {
+    if (log == null) {
+      return;
+    }
+    for (Part stray = entries.measure(parts); stray != null; stray = entries.measure(parts)) {
+      leave(stray);
+      slice.waitAgain(stray);
+    }
+  }
+
+  /**
+   * Whether the log, which has come to it, can have it now; if not, it has ended, or reads anew, or
+   * needs no log any more.
+   */
+  boolean isReadyForLog() {
+    phase = Phase.READING;
+    if (!isDecided()) {
+      return false;
+    }
+    if (!isLogNeeded()) {
+      commit();
+      return false;
+    }
+    phase = Phase.LOGGING;
+    return true;
+  }
+
+  /** What it has for the log; right after it said that it is ready. */
+  RoundEntries entries() {
+    return entries;
+  }
+
+  /** Where in the array a byte of the slice is. */
+  long arrayOffsetBytes(int column, int at) {
+    long inChunk = slice.startBytes - slice.row * slice.layout.chunkBytes();
+    return slice.layout.arrayOffset(slice.row, column) + inChunk + at;
+  }
+
+  int parityMember() {
+    return slice.slot(slice.columns);
+  }
+
+  /** The commit point, with a log: it is going to be in the log, whatever flags go up. */
+  void enterLog() {
+    phase = Phase.LOGGED;
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
+        part.unwatch();
+      }
+    }
+    if (way == Way.RECOVER_FIRST) {
+      slice.recoverLost(parts.from, parts.to);
+    }
+  }
+
+  /** Computes the partial parity of an entry, into memory. */
+  void partialParity(int entry, long target) {
+    entries.compute(entry, slice, way == Way.READ_MODIFY_WRITE, target);
+  }
+
+  /** The log is on the medium, or can do without it. */
+  void logged() {
+    isLogged = true;
+    IoError refusal = array.writeRefusal();
+    if (refusal != null) {
+      failAll(refusal);
+    } else {
+      commit();
+    }
   }
 
   // --- The commit point, and behind it ---
@@ -381,8 +390,8 @@ final class WriteRound implements Slice.Round {
   private void commit() {
     phase = Phase.WRITING;
     boolean isFua = false;
-    for (Part first : firsts) {
-      for (Part part = first; part != null; part = part.nextInColumn) {
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
         part.unwatch();
         isFua |= part.bio().isFua();
       }
@@ -393,7 +402,7 @@ final class WriteRound implements Slice.Round {
         modify();
       }
       case RECONSTRUCT_WRITE -> {
-        if (isFullStripe()) {
+        if (parts.isFull()) {
           slice.cache.fullStripes++;
         } else {
           slice.cache.reconstructWrites++;
@@ -402,7 +411,9 @@ final class WriteRound implements Slice.Round {
       }
       case RECOVER_FIRST -> {
         slice.cache.reconstructWrites++;
-        slice.recoverLost(from, to);
+        if (!isLogged) {
+          slice.recoverLost(parts.from, parts.to);
+        }
         reconstruct();
       }
       case BARE, NONE -> slice.forgetAll();
@@ -413,18 +424,10 @@ final class WriteRound implements Slice.Round {
     }
     for (int place = slice.columns; place < slice.places; place++) {
       if (slice.isWritable(place)) {
-        slice.write(place, from, to, isFua);
+        slice.write(place, parts.from, parts.to, isFua);
       }
     }
     slice.goOn();
-  }
-
-  private boolean isFullStripe() {
-    boolean isFull = from == 0 && to == slice.lengthBytes;
-    for (int column = 0; column < slice.columns; column++) {
-      isFull &= gapFrom[column] >= gapTo[column];
-    }
-    return isFull;
   }
 
   /** Sends the callers' bytes of a column, and the whole of it if it could not be read. */
@@ -433,7 +436,7 @@ final class WriteRound implements Slice.Round {
     if (member == null || !member.isWritable()) {
       return; // parity has it
     }
-    for (Part part = firsts[column]; part != null; part = part.nextInColumn) {
+    for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
       slice.pending++;
       part.member = member;
       part.bio()
@@ -443,14 +446,14 @@ final class WriteRound implements Slice.Round {
           .submit();
     }
     if (way == Way.RECOVER_FIRST && slice.isBad(column)) {
-      slice.write(column, from, to, isFua);
+      slice.write(column, parts.from, parts.to, isFua);
     }
   }
 
   /** Adds the difference between old and new to parity. */
   private void modify() {
     for (int column = 0; column < slice.columns; column++) {
-      for (Part part = firsts[column]; part != null; part = part.nextInColumn) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
         int length = part.lengthBytes();
         long old = slice.address(column, part.from);
         long source = part.sourceAddress();
@@ -473,26 +476,26 @@ final class WriteRound implements Slice.Round {
   /** Computes parity anew from all columns. */
   private void reconstruct() {
     for (int column = 0; column < slice.columns; column++) {
-      Part first = firsts[column];
-      boolean isOne = first != null && first.from == from && first.to == to;
+      Part first = parts.first(column);
+      boolean isOne = first != null && first.from == parts.from && first.to == parts.to;
       if (first != null && isOne && !slice.isBad(column)) {
         sources[column] = first.sourceAddress();
         slice.forget(column);
         continue;
       }
-      for (Part part = first; part != null; part = part.nextInColumn) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
         slice.copyIn(part);
       }
-      sources[column] = slice.address(column, from);
-      slice.know(column, from, to);
+      sources[column] = slice.address(column, parts.from);
+      slice.know(column, parts.from, parts.to);
     }
-    int length = to - from;
-    long p = slice.isWritable(slice.columns) ? slice.address(slice.columns, from) : 0;
+    int length = parts.to - parts.from;
+    long p = slice.isWritable(slice.columns) ? slice.address(slice.columns, parts.from) : 0;
     boolean hasQ = slice.places > slice.columns + 1 && slice.isWritable(slice.columns + 1);
-    long q = hasQ ? slice.address(slice.columns + 1, from) : 0;
+    long q = hasQ ? slice.address(slice.columns + 1, parts.from) : 0;
     Syndromes.generate(sources, slice.qIndexes, slice.columns, p, q, length);
     for (int place = slice.columns; place < slice.places; place++) {
-      slice.know(place, from, to);
+      slice.know(place, parts.from, parts.to);
     }
     forgetUnwrittenParity();
   }
@@ -527,7 +530,7 @@ final class WriteRound implements Slice.Round {
   @Override
   public void written(int place, Member member, Bio bio) {
     if (bio.isDone()) {
-      member.wrote(slice.startBytes + from, to - from);
+      member.wrote(slice.startBytes + parts.from, parts.to - parts.from);
       if (slice.isBad(place)) {
         array.readCorrected(member);
       }
@@ -538,7 +541,7 @@ final class WriteRound implements Slice.Round {
     if (!array.writeFailed(member, error)) {
       isWhole = false;
       parityError = error;
-      member.tore(slice.startBytes + from, to - from);
+      member.tore(slice.startBytes + parts.from, parts.to - parts.from);
     }
   }
 
@@ -552,8 +555,8 @@ final class WriteRound implements Slice.Round {
   private void allWritten() {
     IoError error = parityError;
     if (error != null) {
-      for (Part first : firsts) {
-        for (Part part = first; part != null; part = part.nextInColumn) {
+      for (int column = 0; column < parts.columns(); column++) {
+        for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
           // Bytes that only parity would hold are lost; the others are where they belong.
           Member member = part.member;
           boolean isThere = member != null && member.isWritable();
@@ -574,19 +577,19 @@ final class WriteRound implements Slice.Round {
   /** The round is over for all that are still in it, and nothing of it is under way. */
   private void end() {
     array.finished(slice.startBytes, slice.lengthBytes, isWhole);
-    boolean isHot = phase != Phase.WRITING || way != Way.RECONSTRUCT_WRITE || !isFullStripe();
-    for (int column = 0; column < firsts.length; column++) {
-      Part part = firsts[column];
-      firsts[column] = null;
-      lasts[column] = null;
+    boolean isHot = phase != Phase.WRITING || way != Way.RECONSTRUCT_WRITE || !parts.isFull();
+    for (int column = 0; column < parts.columns(); column++) {
+      Part part = parts.take(column);
       while (part != null) {
         Part next = part.nextInColumn;
         part.complete(false);
         part = next;
       }
     }
-    parts = 0;
     Arrays.fill(sources, 0);
+    if (isLogged) {
+      Objects.requireNonNull(log).roundEnded(slice.slot(slice.columns));
+    }
     slice.roundEnded(isHot);
   }
 }

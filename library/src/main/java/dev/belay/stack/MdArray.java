@@ -11,6 +11,7 @@ import dev.belay.md.CopiesLayout;
 import dev.belay.md.DirectIo;
 import dev.belay.md.IntentBitmap;
 import dev.belay.md.Level;
+import dev.belay.md.LogReplay;
 import dev.belay.md.Member;
 import dev.belay.md.MemberContents;
 import dev.belay.md.MetadataException;
@@ -21,12 +22,15 @@ import dev.belay.md.ZonesLayout;
 import dev.belay.target.Mirror;
 import dev.belay.target.Parity;
 import dev.belay.target.Raid0;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -46,15 +50,20 @@ public record MdArray(Device device, @Nullable Array array, Assembly assembly) {
    */
   public static List<MemberContents> look(List<? extends Expression> members) {
     List<MemberContents> found = new ArrayList<>();
+    onThreadOfItsOwn(() -> members.forEach(member -> found.add(look(member))));
+    return found;
+  }
+
+  /** A driven loop needs a platform thread, and the caller's may be a virtual one. */
+  private static void onThreadOfItsOwn(Runnable work) {
     AtomicReference<@Nullable Throwable> wrong = new AtomicReference<>();
-    // A driven loop needs a platform thread, and the caller's may be a virtual one.
     Thread thread =
         Thread.ofPlatform()
             .name("belay-md-look")
             .start(
                 () -> {
                   try {
-                    members.forEach(member -> found.add(look(member)));
+                    work.run();
                   } catch (RuntimeException | Error e) {
                     wrong.set(e);
                   }
@@ -77,7 +86,6 @@ public record MdArray(Device device, @Nullable Array array, Assembly assembly) {
     if (why instanceof RuntimeException exception) {
       throw exception;
     }
-    return found;
   }
 
   private static MemberContents look(Expression member) {
@@ -98,6 +106,52 @@ public record MdArray(Device device, @Nullable Array array, Assembly assembly) {
   public static Assembly assemble(List<MemberContents> members, Assembly.Wish wish)
       throws MetadataException {
     return Assembly.of(members.stream().map(MemberContents::candidate).toList(), wish);
+  }
+
+  /**
+   * Replays the partial parity logs of an array that was not stopped, if it has such; this is to be
+   * done before {@link #open}, which else has a resync due. The members are opened for it and
+   * closed again, by a loop of their own.
+   *
+   * @return what came of it; none if there was nothing to do, or the array is only read
+   * @throws MetadataException if the array can only be read after it, and may not be written
+   */
+  public static Optional<LogReplay.Result> replayLogs(
+      List<? extends Expression> members,
+      List<MemberContents> contents,
+      Assembly assembly,
+      MdOptions options)
+      throws MetadataException {
+    if (!LogReplay.isDue(assembly)) {
+      return Optional.empty();
+    }
+    if (options.array().isReadOnly()) {
+      if (assembly.degraded() > 0 && !options.wish().force()) {
+        throw new MetadataException(
+            "the array is dirty and degraded, and its partial parity log is to be replayed before"
+                + " it can be read right: open it once without read-only, or use force=on and check"
+                + " the contents");
+      }
+      return Optional.empty();
+    }
+    AtomicReference<LogReplay.@Nullable Result> result = new AtomicReference<>();
+    onThreadOfItsOwn(
+        () -> {
+          Loop loop = Loop.driven();
+          try {
+            List<DirectIo> ios = new ArrayList<>();
+            for (Expression member : members) {
+              Device device = Stack.build(loop, Expression.parse(member.print()));
+              ios.add(new DirectIo(loop, device));
+            }
+            result.set(LogReplay.run(assembly, contents, ios));
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          } finally {
+            loop.close(0);
+          }
+        });
+    return Optional.ofNullable(result.get());
   }
 
   /**

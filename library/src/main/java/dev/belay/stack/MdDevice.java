@@ -5,8 +5,10 @@ import dev.belay.Device;
 import dev.belay.Loop;
 import dev.belay.md.ArrayOptions;
 import dev.belay.md.Assembly;
+import dev.belay.md.LogReplay;
 import dev.belay.md.MemberContents;
 import dev.belay.md.MetadataException;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -28,14 +30,19 @@ final class MdDevice {
     MdOptions options = options(call);
     List<MemberContents> contents = MdArray.look(call.args());
     Assembly assembly;
+    Optional<LogReplay.Result> replay;
     try {
       assembly = MdArray.assemble(contents, options.wish());
+      replay = MdArray.replayLogs(call.args(), contents, assembly, options);
     } catch (MetadataException e) {
       throw call.error("md cannot put an array together: " + e.getMessage());
+    } catch (UncheckedIOException e) {
+      throw call.error("md cannot replay the array's partial parity logs: " + e.getMessage());
     }
     for (String remark : assembly.remarks()) {
       LOG.log(System.Logger.Level.WARNING, remark);
     }
+    replay.ifPresent(done -> LOG.log(System.Logger.Level.INFO, done.sentence()));
     return MdArray.open(loop, lowers, contents, assembly, options).device();
   }
 

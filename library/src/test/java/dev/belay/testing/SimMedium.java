@@ -44,16 +44,32 @@ public final class SimMedium {
     logContents = new long[64 * blockGranules];
   }
 
+  /** The same contents, all of them durable, without faults. */
+  public SimMedium copy() {
+    SimMedium same = new SimMedium(0, now.length, blockGranules);
+    System.arraycopy(now, 0, same.now, 0, now.length);
+    System.arraycopy(now, 0, same.durable, 0, now.length);
+    return same;
+  }
+
+  /** Has a granule hold something, durably, beside all devices. */
+  public void put(int granule, long value) {
+    now[granule] = value;
+    durable[granule] = value;
+  }
+
   /** Whether a power loss can come: only then the writes since the last flush are remembered. */
   public void setKeepsLog(boolean keepsLog) {
     this.keepsLog = keepsLog;
   }
 
-  int blockGranules() {
+  /** How many granules are written as one. */
+  public int blockGranules() {
     return blockGranules;
   }
 
-  int granules() {
+  /** How many there are. */
+  public int granules() {
     return now.length;
   }
 
