@@ -117,8 +117,8 @@ final class HedgedRead {
   /** The first leg has not answered for long: the second is asked, if that may be. */
   private void tooLong() {
     Bio piece = Objects.requireNonNull(bio);
-    if (piece.flag().isRaised()) {
-      return;
+    if (piece.flag().isRaised() || mirror.array.mayDisagree(arrayBytes, lengthBytes)) {
+      return; // where legs may disagree, all reads are answered by the same one
     }
     BitSet without = new BitSet();
     without.set(first.leg().member.slot());

@@ -9,6 +9,7 @@ import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.md.CopiesLayout;
+import dev.belay.md.SyncMode;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.testing.Patterns;
@@ -81,6 +82,22 @@ final class MirrorHedgeTest {
       assertThat(request.flag.isRaised()).as("it is a child's flag").isFalse();
       rig.leg(1).release();
       assertThat(rig.mirror.status()).endsWith("hedges 1 sent, 0 won");
+    }
+  }
+
+  @Test
+  void noSecondLegIsAskedWhereLegsMayDisagree() {
+    try (MirrorRig rig = rig()) {
+      rig.legs.forEach(LegLeaf::holdAll);
+      assertThat(rig.array.walk().begin(SyncMode.RESYNC)).isTrue();
+      Request request = rig.read(0, 4 * KIB);
+      rig.pass(2 * MS);
+      assertThat(rig.leg(1).held).isEmpty();
+      assertThat(request.ended()).isFalse();
+      rig.legs.forEach(LegLeaf::release);
+      rig.turn();
+      rig.isRead(request, 1);
+      rig.walkToItsEnd();
     }
   }
 
