@@ -9,7 +9,9 @@ import dev.belay.md.Assembly.State;
 import dev.belay.md.Assembly.Wish;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.UUID;
@@ -59,6 +61,7 @@ final class Assembler {
         seat(i);
       }
     }
+    leaveSpareNumbers();
     requireEnough();
     remarkState();
     return new Assembly(freshest, best, Arrays.asList(seats), spares, left, remarks);
@@ -154,11 +157,16 @@ final class Assembler {
               + unlike("layout", one.layout(), best.layout())
               + unlike("chunk in bytes", one.chunkBytes(), best.chunkBytes())
               + unlike("used size in bytes", one.usedBytes(), best.usedBytes())
-              + unlike("number of members", one.raidDevices(), best.raidDevices());
+              + unlike("number of members", one.raidDevices(), best.raidDevices())
+              + unlike("bitmap", hasBitmap(one), hasBitmap(best));
       if (!unlike.isEmpty()) {
         leave(i, "it does not fit %s:%s".formatted(name(freshest), unlike));
       }
     }
+  }
+
+  private static String hasBitmap(Superblock block) {
+    return block.bitmapAtBytes().isPresent() ? "internal" : "none";
   }
 
   private static String unlike(String what, Object one, Object best) {
@@ -232,6 +240,25 @@ final class Assembler {
       return;
     }
     take(i, role);
+  }
+
+  /** The table of roles has one entry a number: two of one number cannot both be told of. */
+  private void leaveSpareNumbers() {
+    Map<Integer, Integer> taken = new HashMap<>();
+    for (Seat seat : seats) {
+      seat.member().ifPresent(i -> taken.put(block(i).number(), i));
+    }
+    spares.removeIf(
+        i -> {
+          Integer other = taken.putIfAbsent(block(i).number(), i);
+          if (other != null) {
+            leave(
+                i,
+                "it is a spare with the number %d, which %s has: add it anew"
+                    .formatted(block(i).number(), name(other)));
+          }
+          return other != null;
+        });
   }
 
   private void take(int i, int role) throws MetadataException {

@@ -155,9 +155,10 @@ final class SuperblockCheck {
         "the superblock has a layout of RAID 0, but its level is %d",
         level.number());
     require(
-        block.number() >= 0 && block.number() < 0xffff,
-        "the superblock's number of its member is %d, which cannot be",
-        block.number() & 0xffffffffL);
+        block.number() >= 0 && block.number() < Superblock.MOST_MEMBERS,
+        "the superblock's number of its member is %d, and there are no more than %d",
+        block.number() & 0xffffffffL,
+        Superblock.MOST_MEMBERS);
   }
 
   /** Whether the level may have chunks of this length; used for creation too. */

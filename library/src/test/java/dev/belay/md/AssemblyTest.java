@@ -254,4 +254,39 @@ final class AssemblyTest {
     assertThat(array.freshest()).isEqualTo(1);
     assertThat(array.isClean()).isFalse();
   }
+
+  @Test
+  void aSpareWhoseNumberAnotherHasIsLeftOut() throws Exception {
+    make(Level.RAID1, 2);
+    Superblock spare = blocks.get(1).copy();
+    blocks.add(spare);
+    spare.setRole(1, Superblock.SPARE);
+    Assembly array = assemble(Wish.SAFE, 0, 1, 2);
+    assertThat(array.spares()).isEmpty();
+    assertThat(array.remarks()).anyMatch(said -> said.contains("number 1, which m1 has"));
+    spare.setNumber(2);
+    spare.setRole(2, Superblock.SPARE);
+    assertThat(assemble(Wish.SAFE, 0, 1, 2).spares()).containsExactly(2);
+  }
+
+  @Test
+  void aMemberWithoutTheBitmapThatTheOthersHaveIsLeftOut() throws Exception {
+    var creation = new Creation(Level.RAID1, 3).assumeClean(true).log(Creation.Log.BITMAP);
+    blocks.clear();
+    CreationTest.plan(creation, SIZE, 3).forEach(member -> blocks.add(member.superblock()));
+    blocks.get(2).setNoLog();
+    Assembly array = assemble(RUN, 0, 1, 2);
+    assertThat(array.degraded()).isEqualTo(1);
+    assertThat(array.remarks()).anyMatch(said -> said.contains("its bitmap is none, not internal"));
+  }
+
+  @Test
+  void aNumberBeyondTheTableOfRolesIsDamage() throws Exception {
+    make(Level.RAID1, 2);
+    blocks.get(0).setNumber(50_000);
+    byte[] bytes = java.util.Arrays.copyOf(blocks.get(0).encode(), Superblock.BYTES);
+    assertThatThrownBy(() -> Superblock.parse(bytes, 2, 4096))
+        .isInstanceOf(MetadataException.class)
+        .hasMessageContaining("number of its member is 50000");
+  }
 }
