@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class IntentBitmap {
   private static final int PAGE_BYTES = 4096;
+  private static final int WRITERS_A_PAGE = 1024;
 
   private final BitmapHead head;
   private final byte[] image;
@@ -34,7 +35,8 @@ public final class IntentBitmap {
   private @Nullable Array array;
   private Timers.@Nullable Timer tick;
 
-  private final int[] writers;
+  /** How many writers each chunk has, by pages, which are there once a chunk of theirs had one. */
+  private final int @Nullable [][] writers;
 
   /** Bits that every member has. */
   private final BitSet onDisk = new BitSet();
@@ -67,7 +69,7 @@ public final class IntentBitmap {
     tickNanos = Math.max(1, head.delaySeconds()) * 1_000_000_000L;
     usedBytes = BitmapHead.BYTES + Math.ceilDiv((long) chunks, 8);
     image = new byte[(int) (Math.ceilDiv(usedBytes, PAGE_BYTES) * PAGE_BYTES)];
-    writers = new int[chunks];
+    writers = new int[Math.ceilDiv(chunks, WRITERS_A_PAGE)][];
     onDisk.or(bits);
     if (!isClean) {
       needed.or(bits);
@@ -97,7 +99,7 @@ public final class IntentBitmap {
     boolean isThere = true;
     int last = chunkAt(startBytes + lengthBytes - 1);
     for (int i = chunkAt(startBytes); i <= last; i++) {
-      writers[i]++;
+      countWriter(i, 1);
       recent.set(i);
       if (!onDisk.get(i)) {
         isThere = false;
@@ -119,7 +121,7 @@ public final class IntentBitmap {
     boolean isDegraded = array().isDegraded();
     int last = chunkAt(startBytes + lengthBytes - 1);
     for (int i = chunkAt(startBytes); i <= last; i++) {
-      writers[i]--;
+      countWriter(i, -1);
       if (!isWhole) {
         needed.set(i);
       }
@@ -128,6 +130,15 @@ public final class IntentBitmap {
       }
     }
     tickLater();
+  }
+
+  private void countWriter(int chunk, int by) {
+    int[] page = writers[chunk / WRITERS_A_PAGE];
+    if (page == null) {
+      page = new int[WRITERS_A_PAGE];
+      writers[chunk / WRITERS_A_PAGE] = page;
+    }
+    page[chunk % WRITERS_A_PAGE] += by;
   }
 
   private int chunkAt(long bytes) {
@@ -222,7 +233,8 @@ public final class IntentBitmap {
     idle.andNot(missedByAMember);
     idle.andNot(but);
     for (int i = idle.nextSetBit(0); i >= 0; i = idle.nextSetBit(i + 1)) {
-      if (writers[i] > 0) {
+      int[] page = writers[i / WRITERS_A_PAGE];
+      if (page != null && page[i % WRITERS_A_PAGE] > 0) {
         idle.clear(i);
       }
     }
@@ -273,6 +285,21 @@ public final class IntentBitmap {
   /** Whether a bit of the range is set: a member that was away must catch up there. */
   boolean isSet(long startBytes, long lengthBytes) {
     return anyIn(onDisk, startBytes, lengthBytes);
+  }
+
+  /** Where the first chunk at or behind an offset begins that may disagree. */
+  long nextNeededBytes(long startBytes) {
+    return nextBytes(needed, startBytes);
+  }
+
+  /** Where the first chunk at or behind an offset begins whose bit is set. */
+  long nextSetBytes(long startBytes) {
+    return nextBytes(onDisk, startBytes);
+  }
+
+  private long nextBytes(BitSet bits, long startBytes) {
+    int found = bits.nextSetBit(chunkAt(startBytes));
+    return found < 0 ? Long.MAX_VALUE : Math.max(startBytes, found * chunkBytes);
   }
 
   private boolean anyIn(BitSet bits, long startBytes, long lengthBytes) {

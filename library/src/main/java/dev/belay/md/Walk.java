@@ -220,9 +220,16 @@ public final class Walk {
 
   /** What the bitmap says agrees is not walked over. */
   private void skip() {
-    while (positionBytes < walkBytes && isSkipped(positionBytes)) {
-      moveTo(Math.min(walkBytes, positionBytes + array.work().stepBytes()));
+    IntentBitmap bitmap = array.bitmap();
+    if (bitmap == null || positionBytes >= walkBytes || !isSkipped(positionBytes)) {
+      return;
     }
+    // At once, since a large array has more steps than the loop's other requests can wait for.
+    long next =
+        mode == SyncMode.RESYNC
+            ? bitmap.nextNeededBytes(positionBytes)
+            : bitmap.nextSetBytes(positionBytes);
+    moveTo(Math.min(walkBytes, next - next % array.work().stepBytes()));
   }
 
   private boolean isSkipped(long atBytes) {
