@@ -224,6 +224,9 @@ public record MdArray(Device device, @Nullable Array array, Assembly assembly) {
 
     private Member member(int candidate, int slot, @Nullable Seat seat) {
       Superblock superblock = superblockOf(candidate);
+      if (!options.array().isReadOnly()) {
+        requireWholeBlocks(candidate, superblock);
+      }
       Member.State state =
           seat == null
               ? Member.State.SPARE
@@ -242,6 +245,26 @@ public record MdArray(Device device, @Nullable Array array, Assembly assembly) {
           .withBadBlocks(contents.get(candidate).badBlocks())
           .withWriteMostly(superblock.writeMostly())
           .withCatchingUp(byBitmap);
+    }
+
+    /** What is written about a member goes in whole blocks, which must not hold anything else. */
+    private void requireWholeBlocks(int candidate, Superblock superblock) {
+      int block = devices.get(candidate).limits().logicalBlockBytes();
+      long bitmapAtBytes = superblock.bitmapAtBytes().orElse(0);
+      long logAtBytes = superblock.pplAtBytes().orElse(0);
+      if ((superblock.atBytes() | bitmapAtBytes | logAtBytes) % block != 0) {
+        throw new IllegalArgumentException(
+            "%s has blocks of %d bytes, and its superblock, at byte %d, %s: the array can only be"
+                    .formatted(
+                        contents.get(candidate).name(),
+                        block,
+                        superblock.atBytes(),
+                        bitmapAtBytes + logAtBytes == 0
+                            ? "does not begin with one"
+                            : "and its bitmap or log, at byte %d, do not both begin with one"
+                                .formatted(bitmapAtBytes + logAtBytes))
+                + " read there, with read-only=on");
+      }
     }
 
     /** The bits of all members together: who has one too few was about to get it. */

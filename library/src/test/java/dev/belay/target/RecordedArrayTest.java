@@ -2,21 +2,36 @@
 package dev.belay.target;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.belay.CancelFlag;
+import dev.belay.Device;
 import dev.belay.Extents.State;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
+import dev.belay.leaf.Memory;
 import dev.belay.md.ArrayOptions;
+import dev.belay.md.Assembly;
 import dev.belay.md.Creation;
 import dev.belay.md.Creation.Log;
+import dev.belay.md.DirectIo;
 import dev.belay.md.Level;
+import dev.belay.md.MemberContents;
 import dev.belay.md.Superblock;
 import dev.belay.md.SyncMode;
+import dev.belay.stack.MdArray;
+import dev.belay.stack.MdOptions;
+import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.testing.Patterns;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** Arrays with superblocks whose members fail, hang, or disagree. */
@@ -140,6 +155,34 @@ final class RecordedArrayTest {
         assertThat(rig.write(0, 128 * KIB, 3).result()).isEqualTo(Outcome.done(128 * KIB));
         rig.isRead(rig.read(0, 128 * KIB), 3);
       }
+    }
+  }
+
+  @Test
+  void aBitmapInTheSuperblocksBlockIsNotWritten() throws Exception {
+    try (DrivenStack stack = new DrivenStack()) {
+      Creation creation = RecordedRig.creation(Level.RAID1, 2, Log.BITMAP).minor(0);
+      OptionalLong size = OptionalLong.of(RecordedRig.LEG_BYTES);
+      List<Device> devices = new ArrayList<>();
+      List<MemberContents> contents = new ArrayList<>();
+      for (Optional<Creation.Member> planned :
+          creation.plan(Collections.nCopies(2, size), new Random(1), 1_700_000_000L)) {
+        Superblock superblock = planned.orElseThrow().superblock();
+        superblock.setBitmapAtBytes(superblock.atBytes() + KIB);
+        Memory device = new Memory(stack.loop, RecordedRig.LEG_BYTES, 4 * KIB);
+        DirectIo io = new DirectIo(stack.loop, device);
+        for (Creation.Placed placed : planned.orElseThrow().writes()) {
+          io.write(placed.atBytes(), Arrays.copyOf(placed.bytes(), 512));
+        }
+        devices.add(device);
+        contents.add(MemberContents.read("m" + devices.size(), io));
+      }
+      Assembly assembly = MdArray.assemble(contents, Assembly.Wish.SAFE);
+      assertThatThrownBy(
+              () -> MdArray.open(stack.loop, devices, contents, assembly, MdOptions.DEFAULT))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("m1 has blocks of 4096 bytes")
+          .hasMessageContaining("read-only=on");
     }
   }
 }
