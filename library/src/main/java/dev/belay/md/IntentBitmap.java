@@ -5,6 +5,7 @@ import dev.belay.Timers;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 public final class IntentBitmap {
   private static final int PAGE_BYTES = 4096;
   private static final int WRITERS_A_PAGE = 1024;
+  private static final int[] NO_WRITERS = new int[0];
 
   private final BitmapHead head;
   private final byte[] image;
@@ -36,7 +38,7 @@ public final class IntentBitmap {
   private Timers.@Nullable Timer tick;
 
   /** How many writers each chunk has, by pages, which are there once a chunk of theirs had one. */
-  private final int @Nullable [][] writers;
+  private final int[][] writers;
 
   /** Bits that every member has. */
   private final BitSet onDisk = new BitSet();
@@ -70,6 +72,7 @@ public final class IntentBitmap {
     usedBytes = BitmapHead.BYTES + Math.ceilDiv((long) chunks, 8);
     image = new byte[(int) (Math.ceilDiv(usedBytes, PAGE_BYTES) * PAGE_BYTES)];
     writers = new int[Math.ceilDiv(chunks, WRITERS_A_PAGE)][];
+    Arrays.fill(writers, NO_WRITERS);
     onDisk.or(bits);
     if (!isClean) {
       needed.or(bits);
@@ -134,7 +137,7 @@ public final class IntentBitmap {
 
   private void countWriter(int chunk, int by) {
     int[] page = writers[chunk / WRITERS_A_PAGE];
-    if (page == null) {
+    if (page == NO_WRITERS) {
       page = new int[WRITERS_A_PAGE];
       writers[chunk / WRITERS_A_PAGE] = page;
     }
@@ -234,7 +237,7 @@ public final class IntentBitmap {
     idle.andNot(but);
     for (int i = idle.nextSetBit(0); i >= 0; i = idle.nextSetBit(i + 1)) {
       int[] page = writers[i / WRITERS_A_PAGE];
-      if (page != null && page[i % WRITERS_A_PAGE] > 0) {
+      if (page != NO_WRITERS && page[i % WRITERS_A_PAGE] > 0) {
         idle.clear(i);
       }
     }
