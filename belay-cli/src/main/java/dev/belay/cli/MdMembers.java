@@ -7,6 +7,7 @@ import dev.belay.md.ArrayOptions;
 import dev.belay.md.Assembly;
 import dev.belay.md.Candidate;
 import dev.belay.md.DirectIo;
+import dev.belay.md.LogReplay;
 import dev.belay.md.MemberContents;
 import dev.belay.md.MetadataException;
 import dev.belay.md.Superblock;
@@ -273,6 +274,16 @@ final class MdMembers implements AutoCloseable {
 
   /** Opens the array; from now on only its device may touch the members. */
   MdArray start(Assembly assembly, ArrayOptions options) {
+    if (LogReplay.isDue(assembly) && !options.isReadOnly()) {
+      try {
+        List<DirectIo> ios = devices.stream().map(each -> new DirectIo(loop, each)).toList();
+        String said = LogReplay.run(assembly, contents, ios).sentence();
+        System.getLogger("dev.belay").log(System.Logger.Level.INFO, said);
+      } catch (IOException e) {
+        throw new Main.Failure(
+            "the array's partial parity logs cannot be replayed: " + Main.sentence(e));
+      }
+    }
     return MdArray.open(
         loop,
         devices,
