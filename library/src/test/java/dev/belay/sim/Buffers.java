@@ -17,21 +17,31 @@ final class Buffers {
   /** What a buffer holds before a read. */
   static final long UNREAD = 0x5E5E_5E5E_5E5E_5E5EL;
 
+  private final int placeBytes;
   private final MemorySegment memory;
   private final MemorySegment idle;
 
   Buffers(int places) {
-    memory = Arena.ofAuto().allocate((long) places * PLACE_BYTES, 4096);
-    idle = Arena.ofAuto().allocate(PLACE_BYTES, 4096);
-    fill(idle, 0, PLACE_BYTES, IDLE);
+    this(places, PLACE_BYTES);
+  }
+
+  Buffers(int places, int placeBytes) {
+    this.placeBytes = placeBytes;
+    memory = Arena.ofAuto().allocate((long) places * placeBytes, 4096);
+    idle = Arena.ofAuto().allocate(placeBytes, 4096);
+    fill(idle, 0, placeBytes, IDLE);
     clear();
   }
 
   /** Takes everything back, whoever has it. */
   void clear() {
-    for (long i = 0; i < memory.byteSize(); i += PLACE_BYTES) {
-      giveBack(i, PLACE_BYTES);
+    for (long i = 0; i < memory.byteSize(); i += placeBytes) {
+      giveBack(i, placeBytes);
     }
+  }
+
+  int placeBytes() {
+    return placeBytes;
   }
 
   MemorySegment memory() {

@@ -31,6 +31,7 @@ final class Model {
   private static final byte SEEN = 16;
 
   private final boolean losesPower;
+  private final boolean narrows;
   private final int[] head;
   private long[] value = new long[256];
   private int[] owner = new int[256];
@@ -47,7 +48,16 @@ final class Model {
    * @param losesPower whether a power loss can come; otherwise nothing durable is kept
    */
   Model(int granules, boolean losesPower) {
+    this(granules, losesPower, true);
+  }
+
+  /**
+   * @param narrows whether what a read found stays, where it could have been something else: not so
+   *     of several copies that may differ
+   */
+  Model(int granules, boolean losesPower, boolean narrows) {
     this.losesPower = losesPower;
+    this.narrows = narrows;
     head = new int[granules];
     Arrays.fill(head, NONE);
   }
@@ -69,6 +79,12 @@ final class Model {
     int entry = add(granule, holds, NONE, 0);
     end[entry] = 0;
     state[entry] |= DONE | FLUSHED;
+  }
+
+  /** A granule may hold anything from now on, until something is written there. */
+  void anything(int granule) {
+    int entry = add(granule, ANYTHING, NONE, tick());
+    end[entry] = now;
   }
 
   private int add(int granule, long holds, int by, int at) {

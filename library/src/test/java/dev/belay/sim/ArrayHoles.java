@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.sim;
+
+import java.util.BitSet;
+import java.util.function.IntPredicate;
+
+/**
+ * The write hole, as it must be expected of parity without a journal: a row that was being written
+ * when the power went, or when a write failed, has parity that may be wrong. While all members are
+ * there that costs nothing. What a member holds there that is not readable is lost.
+ */
+final class ArrayHoles {
+  private final ArrayShape shape;
+  private final ArrayImage geometry;
+  private final Model model;
+  private final int[] underWay;
+  private final int[] lastEnd;
+
+  /** Rows that were written since the last flush. */
+  private final BitSet dirty = new BitSet();
+
+  /** Rows whose parity may be wrong. */
+  private final BitSet holes = new BitSet();
+
+  /** Holes that were there while a member was not: no resync mends them. */
+  private final BitSet torn = new BitSet();
+
+  private final BitSet told = new BitSet();
+
+  ArrayHoles(ArrayShape shape, ArrayImage geometry, Model model) {
+    this.shape = shape;
+    this.geometry = geometry;
+    this.model = model;
+    int rows = shape.hasParity() ? geometry.rows() : 0;
+    underWay = new int[rows];
+    lastEnd = new int[rows];
+  }
+
+  void writeBegins(int block, int count) {
+    if (shape.hasParity()) {
+      int last = geometry.row(block + count - 1);
+      for (int row = geometry.row(block); row <= last; row++) {
+        underWay[row]++;
+        dirty.set(row);
+      }
+    }
+  }
+
+  /**
+   * @param isUnknown whether it failed, so that parity may be wrong
+   */
+  void writeEnds(int block, int count, int now, boolean isUnknown) {
+    if (shape.hasParity()) {
+      int last = geometry.row(block + count - 1);
+      for (int row = geometry.row(block); row <= last; row++) {
+        underWay[row]--;
+        lastEnd[row] = now;
+        if (isUnknown) {
+          holes.set(row);
+        }
+      }
+    }
+  }
+
+  void flushEnds(int began) {
+    for (int row = dirty.nextSetBit(0); row >= 0; row = dirty.nextSetBit(row + 1)) {
+      if (underWay[row] == 0 && lastEnd[row] < began) {
+        dirty.clear(row);
+      }
+    }
+  }
+
+  void losePower() {
+    holes.or(dirty);
+    dirty.clear();
+    java.util.Arrays.fill(underWay, 0);
+  }
+
+  /** A resync has come by, with all members there. */
+  void mended() {
+    holes.clear();
+  }
+
+  /** Some members are not readable: what they hold in a hole may be anything. */
+  void membersAreGone(IntPredicate isGone) {
+    for (int row = holes.nextSetBit(0); row >= 0; row = holes.nextSetBit(row + 1)) {
+      for (int slot = 0; slot < shape.members(); slot++) {
+        if (!isGone.test(slot)) {
+          continue;
+        }
+        torn.set(row);
+        int first = geometry.firstBlock(row, slot);
+        if (first < 0 || told.get(row * shape.members() + slot)) {
+          continue;
+        }
+        told.set(row * shape.members() + slot);
+        for (int block = first; block < first + geometry.chunkBlocks(); block++) {
+          model.anything(block);
+        }
+      }
+    }
+  }
+
+  /** Whether there are any. */
+  boolean isEmpty() {
+    return holes.isEmpty();
+  }
+
+  /** Rows of which nothing is known but what the model says. */
+  BitSet torn() {
+    return torn;
+  }
+}

@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.belay.sim;
+
+import static dev.belay.sim.ArrayShape.GRANULE;
+
+import dev.belay.Bio;
+import dev.belay.BioEnd;
+import dev.belay.CancelFlag;
+import dev.belay.Extents;
+import dev.belay.Inside;
+import dev.belay.Op;
+import dev.belay.Outcome;
+import dev.belay.md.Array;
+import dev.belay.md.Assembly;
+import dev.belay.md.Member;
+import dev.belay.md.MetadataException;
+import dev.belay.md.SyncMode;
+import dev.belay.sim.ArrayPlan.Ask;
+import dev.belay.sim.ArrayPlan.Event;
+import dev.belay.testing.SimMedium;
+import dev.belay.testing.SimPoller;
+import dev.belay.testing.Steps;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Plays a plan on an array: makes the requests, raises flags, fails members, pulls the plug and
+ * opens it again, and holds every completion, every byte that is read and what lies on the members
+ * against the laws. The first thing that is wrong is a {@link Violation}.
+ */
+final class ArrayRun {
+  static final int PLACES = 16;
+  static final int PLACE_BYTES = 64 << 10;
+  private static final int TURNS_AT_MOST = 300_000;
+
+  private final ArrayPlan plan;
+  private final ArrayShape shape;
+  private final Buffers buffers;
+  private final Steps steps = new Steps();
+  private final List<SimMedium> media = new ArrayList<>();
+  private final SplittableRandom random;
+  private final Model model;
+  private final ArrayHoles holes;
+  private final ArrayInspection inspection;
+  private final @Nullable Saboteur saboteur;
+  private final ArrayDeque<Event> happening = new ArrayDeque<>();
+  private ArrayRig rig;
+  private Open[] places = new Open[0];
+  private int openCount;
+  private int nextAsk;
+  private int turns;
+  private long stepsBefore;
+  private long stepsOfAsks;
+  private long stepsOfFirst;
+  private boolean isOpening;
+  private boolean isCrashed;
+  private boolean hadResync;
+  private @Nullable Throwable wrong;
+
+  /** A place for one request at a time. */
+  private final class Open implements BioEnd {
+    final Bio bio = new Bio(rig.loop, this);
+    final long bufferAt;
+    boolean isOpen;
+    int number;
+    int block;
+    int blocks;
+    int began;
+    long bufferOffset;
+    CancelFlag flag = CancelFlag.NEVER;
+
+    Open(int place) {
+      bufferAt = (long) place * PLACE_BYTES;
+    }
+
+    @Override
+    public void ended(Bio done) {
+      try {
+        ArrayRun.this.ended(this);
+      } catch (RuntimeException e) {
+        note(e);
+      }
+    }
+  }
+
+  /**
+   * @param first the members' first contents, which stay as they are
+   * @param buffers {@link #PLACES} of {@link #PLACE_BYTES}, for one run at a time
+   * @param bug to be planted; null for none
+   */
+  ArrayRun(ArrayPlan plan, List<SimMedium> first, Buffers buffers, Saboteur.@Nullable Bug bug) {
+    this.plan = plan;
+    this.buffers = buffers;
+    shape = plan.shape();
+    random = new SplittableRandom(plan.seed());
+    for (int i = 0; i < first.size(); i++) {
+      SimMedium medium = first.get(i).copy();
+      medium.setKeepsLog(plan.losesPower());
+      if (plan.stormy().contains(i)) {
+        medium.spoil(random, plan.weather().badPerMille());
+      }
+      media.add(medium);
+    }
+    model = new Model(shape.blocks(), plan.losesPower(), false);
+    for (int block = 0; block < shape.blocks(); block++) {
+      model.settle(block, ArrayShape.firstValue(block));
+    }
+    holes = new ArrayHoles(shape, new ArrayImage(shape, first), model);
+    inspection = new ArrayInspection(plan, model, holes);
+    saboteur = bug == null ? null : new Saboteur(bug, shape, this::raisedFlag);
+    rig = newRig();
+  }
+
+  /** Plays it once, and answers how many requests it made. */
+  int play() {
+    try {
+      open();
+      stepsBefore = steps.count();
+      for (Event event : plan.events()) {
+        steps.plan(stepsBefore + event.atStep(), () -> happens(event));
+      }
+      playAsks();
+      stepsOfAsks = steps.count() - stepsBefore;
+      steps.forget();
+      rest();
+      finish();
+    } catch (Violation e) {
+      Inside.abandon(rig.loop);
+      throw new Violation(e.getMessage() + "\n  in " + rig, e);
+    } catch (SimPoller.Stuck e) {
+      Inside.abandon(rig.loop);
+      throw new Violation("law 2: " + openRequests() + "\n  in " + rig, e);
+    }
+    return plan.asks().size();
+  }
+
+  /** How many steps the requests took. */
+  long stepsTaken() {
+    return stepsOfAsks;
+  }
+
+  /** After how many steps the first request had ended. */
+  long stepsOfFirst() {
+    return stepsOfFirst;
+  }
+
+  // --- Opening ---
+
+  private ArrayRig newRig() {
+    return new ArrayRig(plan, steps, media, saboteur);
+  }
+
+  private void open() {
+    isOpening = true;
+    Assembly assembly = assembled(rig);
+    holes.membersAreGone(slot -> assembly.seats().get(slot).state() != Assembly.State.IN_SYNC);
+    inspection.inspect(rig, rig.media(media), assembly, false);
+    rig.open(assembly);
+    rig.loop.setDefects(this::note);
+    places = new Open[plan.openAtMost()];
+    for (int i = 0; i < places.length; i++) {
+      places[i] = new Open(i);
+    }
+    openCount = 0;
+    isOpening = false;
+  }
+
+  /** Decides as a careful user would: forces only what has lost the write hole's bet. */
+  private Assembly assembled(ArrayRig of) {
+    try {
+      return of.assemble(false);
+    } catch (MetadataException e) {
+      String why = String.valueOf(e.getMessage());
+      if (!shape.hasParity() || !why.contains("dirty and degraded")) {
+        throw new Violation("the array cannot be opened again: " + why, e);
+      }
+      try {
+        return of.assemble(true);
+      } catch (MetadataException again) {
+        throw new Violation("not even by force: " + again.getMessage(), again);
+      }
+    }
+  }
+
+  private Array array() {
+    return rig.array();
+  }
+
+  private void note(Throwable defect) {
+    if (wrong == null) {
+      wrong = defect;
+    }
+  }
+
+  private void check() {
+    if (wrong != null) {
+      Throwable first = wrong;
+      wrong = null;
+      throw first instanceof Violation violation
+          ? violation
+          : new Violation("a defect: " + first, first);
+    }
+    if (!rig.recording.violations().isEmpty()) {
+      throw new Violation(rig.recording.violations().get(0));
+    }
+    if (++turns > TURNS_AT_MOST) {
+      throw new Violation("it turns and turns: " + openRequests());
+    }
+  }
+
+  private void turn(long waitNanos) {
+    for (Event event = happening.poll(); event != null; event = happening.poll()) {
+      Event now = event;
+      rig.loop.execute(() -> doNow(now));
+    }
+    rig.loop.turn(waitNanos);
+    check();
+    watchMembers();
+    if (isCrashed) {
+      restart();
+    }
+  }
+
+  /** What is lost where parity is not right and a member not there; what a resync has mended. */
+  private void watchMembers() {
+    if (isCrashed || !shape.hasParity() || holes.isEmpty()) {
+      return;
+    }
+    Array array = array();
+    holes.membersAreGone(
+        slot -> {
+          Member member = array.member(slot);
+          return member == null || member.state() != Member.State.IN_SYNC;
+        });
+    boolean isResync = array.walk().isRunning() && array.walk().mode() == SyncMode.RESYNC;
+    if (hadResync && !isResync && array.walk().error() == null && !array.isDegraded()) {
+      if (array.walk().positionBytes() >= array.walk().walkBytes()) {
+        holes.mended();
+      }
+    }
+    hadResync = isResync;
+  }
+
+  private String openRequests() {
+    StringBuilder text = new StringBuilder(openCount + " requests are open:");
+    for (Open open : places) {
+      text.append(open.isOpen ? " " + open.number : "");
+    }
+    return text.toString();
+  }
+
+  // --- What happens ---
+
+  private void happens(Event event) {
+    if (isOpening || isCrashed) {
+      return;
+    }
+    if (event.what() == ArrayPlan.What.POWER_LOSS) {
+      isCrashed = true;
+      rig.poller.switchOff();
+    } else {
+      happening.add(event);
+    }
+  }
+
+  private void doNow(Event event) {
+    Array array = array();
+    switch (event.what()) {
+      case FAIL -> {
+        Member member = array.member(event.slot() % array.slotCount());
+        if (member != null) {
+          array.fail(member, "it was declared faulty");
+        }
+      }
+      case CHECK -> array.walk().begin(SyncMode.CHECK);
+      case REPAIR -> array.walk().begin(SyncMode.REPAIR);
+      case STOP -> array.walk().stop();
+      case POWER_LOSS -> throw new AssertionError("not here");
+    }
+  }
+
+  private void restart() {
+    media.forEach(medium -> medium.losePower(random));
+    model.losePower();
+    holes.losePower();
+    buffers.clear();
+    happening.clear();
+    Inside.abandon(rig.loop);
+    isCrashed = false;
+    isOpening = true;
+    hadResync = false;
+    rig = newRig();
+    open();
+    if (plan.waitsAfterCrash()) {
+      rest();
+      rig.setCalm(false);
+    }
+  }
+
+  // --- The requests ---
+
+  private void playAsks() {
+    List<Ask> asks = plan.asks();
+    while (nextAsk < asks.size() || openCount > 0) {
+      while (nextAsk < asks.size() && openCount < places.length && wrong == null) {
+        if (asks.get(nextAsk).op() == null) {
+          break;
+        }
+        submit(nextAsk++);
+      }
+      if (nextAsk < asks.size() && asks.get(nextAsk).op() == null && openCount == 0) {
+        pause(asks.get(nextAsk++).pauseNanos());
+      } else {
+        turn(Long.MAX_VALUE);
+      }
+    }
+    check();
+  }
+
+  private void pause(long nanos) {
+    ArrayRig same = rig;
+    long until = rig.clock.nowNanos() + nanos;
+    while (same == rig && rig.clock.nowNanos() < until) {
+      turn(until - rig.clock.nowNanos());
+    }
+  }
+
+  private void submit(int number) {
+    Ask ask = plan.asks().get(number);
+    Op op = Objects.requireNonNull(ask.op());
+    int index = 0;
+    while (places[index].isOpen) {
+      index++;
+    }
+    Open open = places[index];
+    open.isOpen = true;
+    open.number = number;
+    openCount++;
+    open.block = op == Op.FLUSH ? 0 : ask.block() % shape.blocks();
+    open.blocks = op == Op.FLUSH ? 0 : Math.min(ask.blocks(), shape.blocks() - open.block);
+    open.blocks = Math.min(open.blocks, PLACE_BYTES * 3 / 4 / shape.blockBytes());
+    open.bufferOffset =
+        open.bufferAt + (long) rig.top().limits().memoryAlignmentBytes() * (number % 3);
+    open.flag = new CancelFlag();
+    buffers.checkIdle(open.bufferAt, (long) (open.blocks + 1) * shape.blockBytes());
+    if (op == Op.WRITE) {
+      for (int i = 0; i < open.blocks; i++) {
+        fill(open.bufferOffset, i, Model.valueOf(op, number, open.block + i));
+      }
+    } else if (op.hasBuffer()) {
+      buffers.fillUnread(open.bufferOffset, (long) open.blocks * shape.blockBytes());
+    }
+    open.began = model.tick();
+    if (op.changesMedium()) {
+      model.changeBegins(op, number, open.block, open.blocks);
+      holes.writeBegins(open.block, open.blocks);
+    }
+    open.bio.prepare(
+        op,
+        rig.top(),
+        (long) open.block * shape.blockBytes(),
+        (long) open.blocks * shape.blockBytes(),
+        op.hasBuffer() ? buffers.memory() : MemorySegment.NULL,
+        op.hasBuffer() ? open.bufferOffset : 0,
+        open.flag);
+    open.bio.setFua(ask.fua());
+    if (ask.raiseAfterSteps() >= 0) {
+      steps.plan(steps.count() + ask.raiseAfterSteps(), open.flag::raise);
+    }
+    rig.loop.enter(open.bio);
+  }
+
+  private void fill(long bufferOffset, int block, long value) {
+    for (int i = 0; i < shape.blockGranules(); i++) {
+      long at = bufferOffset + ((long) block * shape.blockGranules() + i) * GRANULE;
+      buffers.set(at, ArrayShape.granuleOf(value, i));
+    }
+  }
+
+  /** What a block of a buffer holds. */
+  private long found(long bufferOffset, int block) {
+    long at = bufferOffset + (long) block * shape.blockBytes();
+    long first = buffers.get(at);
+    for (int i = 1; i < shape.blockGranules(); i++) {
+      if (buffers.get(at + (long) i * GRANULE) != ArrayShape.granuleOf(first, i)) {
+        return ArrayImage.TORN;
+      }
+    }
+    return first;
+  }
+
+  private CancelFlag raisedFlag() {
+    for (Open open : places) {
+      if (open.isOpen && open.flag.isRaised()) {
+        return open.flag;
+      }
+    }
+    return CancelFlag.NEVER;
+  }
+
+  // --- Their ends ---
+
+  private void ended(Open open) {
+    if (!open.isOpen) {
+      throw new Violation("law 2: request " + open.number + " was completed twice");
+    }
+    open.isOpen = false;
+    openCount--;
+    if (open.number == 0) {
+      stepsOfFirst = steps.count() - stepsBefore;
+    }
+    Ask ask = plan.asks().get(open.number);
+    Op op = Objects.requireNonNull(ask.op());
+    Outcome outcome = open.bio.outcome();
+    try {
+      checkOutcome(op, open, outcome);
+      settle(op, ask, open, outcome);
+    } catch (Violation e) {
+      throw new Violation("request " + open.number + ", " + outcome + ": " + e.getMessage(), e);
+    }
+    buffers.giveBack(open.bufferOffset, (long) open.blocks * shape.blockBytes());
+  }
+
+  private void checkOutcome(Op op, Open open, Outcome outcome) {
+    boolean isWhole = outcome.doneBytes() == outcome.lengthBytes();
+    switch (outcome.kind()) {
+      case DONE -> require(isWhole, "law 4: done, but not all of its bytes");
+      case CANCELLED -> {
+        require(open.flag.isRaised(), "law 8: cancelled, but its flag is down");
+        require(outcome.error() == null, "law 6: cancelled, with an error");
+        require(op == Op.FLUSH || !isWhole, "law 4: cancelled, but everything was done");
+        boolean isWrite = op.changesMedium();
+        require(
+            !isWrite || outcome.unknownBytes() == 0,
+            "section 6: a cancelled write is done or clean, slice by slice");
+      }
+      case FAILED -> {
+        require(outcome.error() != null, "failed without an error");
+        require(!plan.isBearable(), "failed, though the level can bear it: " + outcome.error());
+      }
+    }
+  }
+
+  private static void require(boolean holds, String otherwise) {
+    if (!holds) {
+      throw new Violation(otherwise);
+    }
+  }
+
+  private void settle(Op op, Ask ask, Open open, Outcome outcome) {
+    int now = model.tick();
+    if (op == Op.FLUSH) {
+      if (outcome.kind() == Outcome.Kind.DONE) {
+        model.flushEnds(open.began);
+        holes.flushEnds(open.began);
+      }
+      return;
+    }
+    int oldest = open.began;
+    for (Open other : places) {
+      oldest = other.isOpen ? Math.min(oldest, other.began) : oldest;
+    }
+    for (Extents.Extent extent : outcome.extents().list()) {
+      require(
+          extent.offsetBytes() % shape.blockBytes() == 0
+              && extent.lengthBytes() % shape.blockBytes() == 0,
+          "the extent " + extent + " ends within a block");
+      int first = (int) (extent.offsetBytes() / shape.blockBytes());
+      int count = (int) (extent.lengthBytes() / shape.blockBytes());
+      if (op == Op.READ) {
+        settleRead(open, first, count, extent.state());
+      } else {
+        int block = open.block + first;
+        model.changeEnds(
+            open.number, block, count, extent.state(), ask.fua(), open.began, oldest);
+      }
+    }
+    if (op != Op.READ) {
+      holes.writeEnds(open.block, open.blocks, now, outcome.unknownBytes() > 0);
+    }
+  }
+
+  private void settleRead(Open open, int first, int count, Extents.State state) {
+    for (int i = first; i < first + count; i++) {
+      switch (state) {
+        case DONE -> model.readFound(open.block + i, found(open.bufferOffset, i), open.began);
+        case CLEAN -> {
+          for (int j = 0; j < shape.blockGranules(); j++) {
+            long at = open.bufferOffset + ((long) i * shape.blockGranules() + j) * GRANULE;
+            require(
+                buffers.get(at) == Buffers.UNREAD,
+                "the buffer was touched in block " + i + ", which is clean");
+          }
+        }
+        case UNKNOWN -> {}
+      }
+    }
+  }
+
+  // --- Rest, and the end ---
+
+  /** In calm weather: waits until nothing is under way or due, and reads everything. */
+  private void rest() {
+    rig.setCalm(true);
+    for (int tries = 0; tries < 8; tries++) {
+      while (array().walk().isRunning() || rig.loop.openRequests() > 0) {
+        turn(Long.MAX_VALUE);
+      }
+      boolean[] isDue = new boolean[1];
+      rig.loop.execute(() -> isDue[0] = array().walk().beginDue());
+      turn(0);
+      if (!isDue[0]) {
+        break;
+      }
+    }
+    require(array().broken() != null || !array().walk().isRunning(), "a walk never ends");
+    require(array().writing() == 0, "nothing is open, and writers are still counted");
+    require(openCount == 0, openRequests());
+    if (plan.isBearable()) {
+      require(array().broken() == null, "the array is broken: " + array().broken());
+    }
+    if (plan.stormy().isEmpty() && !plan.failsByHand()) {
+      int here = Math.min(shape.members(), shape.devices() - plan.missing().size());
+      long inSync = array().letters().chars().filter(letter -> letter == 'U').count();
+      require(inSync == here, "law 6: no member failed, and yet " + array().letters());
+      require(array().faulty().isEmpty(), "law 6: no member failed: " + array().faulty());
+    }
+    if (array().broken() == null) {
+      look();
+    }
+  }
+
+  private void look() {
+    int chunk = PLACE_BYTES / shape.blockBytes();
+    for (int block = 0; block < shape.blocks(); block += chunk) {
+      int count = Math.min(chunk, shape.blocks() - block);
+      boolean[] isEnded = new boolean[1];
+      Bio bio = new Bio(rig.loop, done -> isEnded[0] = true);
+      bio.prepare(
+          Op.READ,
+          rig.top(),
+          (long) block * shape.blockBytes(),
+          (long) count * shape.blockBytes(),
+          buffers.memory(),
+          0,
+          new CancelFlag());
+      rig.loop.enter(bio);
+      while (!isEnded[0]) {
+        turn(Long.MAX_VALUE);
+      }
+      require(bio.isDone(), "in calm weather a read ended as " + bio.outcome());
+      int began = model.tick();
+      for (int i = 0; i < count; i++) {
+        model.readFound(block + i, found(0, i), began);
+      }
+      buffers.giveBack(0, (long) count * shape.blockBytes());
+    }
+  }
+
+  private void finish() {
+    int left = rig.loop.close(Long.MAX_VALUE);
+    check();
+    require(left == 0 && rig.loop.openRequests() == 0, "law 12: closed, and " + openRequests());
+    require(rig.leftInLeaves() == 0, "the loop is closed, and a device still holds something");
+    for (Open open : places) {
+      require(!Inside.isWatched(open.flag, rig.loop), "closed, and a flag is still watched");
+      buffers.checkIdle(open.bufferAt, PLACE_BYTES);
+    }
+    boolean wasBroken = array().broken() != null;
+    isOpening = true;
+    rig = newRig();
+    if (wasBroken) {
+      Inside.abandon(rig.loop);
+      return;
+    }
+    Assembly assembly = assembled(rig);
+    inspection.inspect(rig, rig.media(media), assembly, true);
+    Inside.abandon(rig.loop);
+  }
+}
