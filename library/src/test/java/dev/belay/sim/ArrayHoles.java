@@ -57,6 +57,7 @@ final class ArrayHoles {
         lastEnd[row] = now;
         if (isUnknown) {
           holes.set(row);
+          told.clear(row * shape.members(), (row + 1) * shape.members());
         }
       }
     }
@@ -73,6 +74,7 @@ final class ArrayHoles {
   void losePower() {
     holes.or(dirty);
     dirty.clear();
+    told.clear();
     java.util.Arrays.fill(underWay, 0);
   }
 

@@ -59,6 +59,11 @@ final class ArraySimulation {
     return runs;
   }
 
+  /** Plays what belongs to a seed. */
+  Optional<Failure> playSeed(long seed) {
+    return play(ArrayPlanner.plan(seed));
+  }
+
   /** Plays one plan. */
   Optional<Failure> play(ArrayPlan plan) {
     return play(plan, start(plan));

@@ -224,7 +224,7 @@ final class Model {
       throw new Violation(
           "a read found " + show(found) + " in granule " + granule + ", allowed: " + show(granule));
     }
-    for (int entry = first; entry != NONE; entry = next[entry]) {
+    for (int entry = first; entry != NONE && narrows; entry = next[entry]) {
       if (end[entry] < began && value[entry] != found && value[entry] != ANYTHING) {
         if ((state[entry] & VISIBLE) != 0) {
           state[entry] &= ~VISIBLE;
