@@ -19,9 +19,18 @@ public final class MadeArrays {
     return minor == 0 ? 0 : 4 * PAGE;
   }
 
-  /** How large a member is. */
-  public static long deviceBytes(int minor, long usedBytes) {
-    return usedBytes + 4 * PAGE;
+  /** How large a member is: large enough to be looked at for metadata of all kinds. */
+  public static long deviceBytes(long usedBytes) {
+    return Math.max(usedBytes + 4 * PAGE, 18 * PAGE);
+  }
+
+  /** Where the superblock is; the bitmap is a page before it with metadata 1.0, else behind it. */
+  public static long superblockBytes(int minor, long usedBytes) {
+    return switch (minor) {
+      case 0 -> deviceBytes(usedBytes) - 2 * PAGE;
+      case 1 -> 0;
+      default -> PAGE;
+    };
   }
 
   /**
@@ -57,7 +66,7 @@ public final class MadeArrays {
     }
     common.setResyncBytes(Superblock.CLEAN);
     common.setEvents(10);
-    long atBytes = Superblock.placeBytes(minor, deviceBytes(minor, usedBytes));
+    long atBytes = superblockBytes(minor, usedBytes);
     common.setAtBytes(atBytes);
     common.setRoomBytes(usedBytes);
     Optional<BitmapHead> bitmap = Optional.empty();

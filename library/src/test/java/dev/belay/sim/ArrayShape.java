@@ -104,7 +104,7 @@ record ArrayShape(
   /** The members' media, in sync, all that the array holds being known. */
   List<SimMedium> media() {
     List<SimMedium> media = new ArrayList<>();
-    int granules = (int) (MadeArrays.deviceBytes(minor, usedBytes) / GRANULE);
+    int granules = (int) (MadeArrays.deviceBytes(usedBytes) / GRANULE);
     for (int i = 0; i < devices(); i++) {
       media.add(new SimMedium(i, granules, blockGranules()));
     }

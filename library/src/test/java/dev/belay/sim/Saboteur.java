@@ -122,12 +122,7 @@ final class Saboteur {
     }
 
     private boolean isBitmap(Bio bio) {
-      long superblock =
-          switch (shape.minor()) {
-            case 0 -> shape.usedBytes() + 8192;
-            case 1 -> 0;
-            default -> 4096;
-          };
+      long superblock = MadeArrays.superblockBytes(shape.minor(), shape.usedBytes());
       long bitmap = shape.minor() == 0 ? superblock - 4096 : superblock + 4096;
       return shape.hasBitmap()
           && bio.offsetBytes() >= bitmap
