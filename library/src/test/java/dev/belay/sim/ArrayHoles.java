@@ -47,15 +47,15 @@ final class ArrayHoles {
   }
 
   /**
-   * @param isUnknown whether it failed, so that parity may be wrong
+   * @param hasFailed whether parity may be wrong
    */
-  void writeEnds(int block, int count, int now, boolean isUnknown) {
+  void writeEnds(int block, int count, int now, boolean hasFailed) {
     if (shape.hasParity()) {
       int last = geometry.row(block + count - 1);
       for (int row = geometry.row(block); row <= last; row++) {
         underWay[row]--;
         lastEnd[row] = now;
-        if (isUnknown) {
+        if (hasFailed) {
           holes.set(row);
           told.clear(row * shape.members(), (row + 1) * shape.members());
         }

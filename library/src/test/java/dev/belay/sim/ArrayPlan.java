@@ -83,26 +83,49 @@ record ArrayPlan(
 
   ArrayPlan withAsks(List<Ask> other) {
     return new ArrayPlan(
-        shape, seed, weather, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, other,
+        shape,
+        seed,
+        weather,
+        stormy,
+        missing,
+        idleNanos,
+        openAtMost,
+        waitsAfterCrash,
+        other,
         events);
   }
 
   ArrayPlan withEvents(List<Event> other) {
     return new ArrayPlan(
-        shape, seed, weather, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, asks,
-        other);
+        shape, seed, weather, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, asks, other);
   }
 
   ArrayPlan withSeed(long other) {
     return new ArrayPlan(
-        shape, other, weather, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, asks,
+        shape,
+        other,
+        weather,
+        stormy,
+        missing,
+        idleNanos,
+        openAtMost,
+        waitsAfterCrash,
+        asks,
         events);
   }
 
   ArrayPlan withMembers(Set<Integer> otherStormy, Set<Integer> otherMissing) {
     return new ArrayPlan(
-        shape, seed, weather, otherStormy, otherMissing, idleNanos, openAtMost, waitsAfterCrash,
-        asks, events);
+        shape,
+        seed,
+        weather,
+        otherStormy,
+        otherMissing,
+        idleNanos,
+        openAtMost,
+        waitsAfterCrash,
+        asks,
+        events);
   }
 
   ArrayPlan withWeather(Weather other) {

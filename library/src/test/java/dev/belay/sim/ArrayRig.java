@@ -84,8 +84,7 @@ final class ArrayRig {
   void open(Assembly assembly) {
     ArrayOptions array =
         ArrayOptions.DEFAULT.withIdleNanos(plan.idleNanos()).withSyncRates(1 << 20, 200 << 20);
-    MdOptions options =
-        new MdOptions(MdOptions.DEFAULT.wish(), array, MdOptions.DEFAULT.hedge());
+    MdOptions options = new MdOptions(MdOptions.DEFAULT.wish(), array, MdOptions.DEFAULT.hedge());
     opened = MdArray.open(loop, devices, contents, assembly, options);
     setCalm(false);
   }

@@ -41,6 +41,7 @@ final class ArrayRun {
   private final ArrayPlan plan;
   private final ArrayShape shape;
   private final Buffers buffers;
+  private final ArrayBlocks blocks;
   private final Steps steps = new Steps();
   private final List<SimMedium> media = new ArrayList<>();
   private final SplittableRandom random;
@@ -57,6 +58,7 @@ final class ArrayRun {
   private long stepsBefore;
   private long stepsOfAsks;
   private long stepsOfFirst;
+  private int refusals;
   private boolean isOpening;
   private boolean isCrashed;
   private boolean hadResync;
@@ -97,6 +99,7 @@ final class ArrayRun {
     this.plan = plan;
     this.buffers = buffers;
     shape = plan.shape();
+    blocks = new ArrayBlocks(buffers, shape.blockGranules());
     random = new SplittableRandom(plan.seed());
     for (int i = 0; i < first.size(); i++) {
       SimMedium medium = first.get(i).copy();
@@ -149,6 +152,11 @@ final class ArrayRun {
     return stepsOfFirst;
   }
 
+  /** How often the array was dirty and degraded, and had to be forced. */
+  int refusals() {
+    return refusals;
+  }
+
   // --- Opening ---
 
   private ArrayRig newRig() {
@@ -181,6 +189,7 @@ final class ArrayRun {
       if (!shape.hasParity() || !why.contains("dirty and degraded")) {
         throw new Violation("the array cannot be opened again: " + why, e);
       }
+      refusals++;
       try {
         return of.assemble(true);
       } catch (MetadataException again) {
@@ -355,7 +364,7 @@ final class ArrayRun {
     buffers.checkIdle(open.bufferAt, (long) (open.blocks + 1) * shape.blockBytes());
     if (op == Op.WRITE) {
       for (int i = 0; i < open.blocks; i++) {
-        fill(open.bufferOffset, i, Model.valueOf(op, number, open.block + i));
+        blocks.fill(open.bufferOffset, i, Model.valueOf(op, number, open.block + i));
       }
     } else if (op.hasBuffer()) {
       buffers.fillUnread(open.bufferOffset, (long) open.blocks * shape.blockBytes());
@@ -378,25 +387,6 @@ final class ArrayRun {
       steps.plan(steps.count() + ask.raiseAfterSteps(), open.flag::raise);
     }
     rig.loop.enter(open.bio);
-  }
-
-  private void fill(long bufferOffset, int block, long value) {
-    for (int i = 0; i < shape.blockGranules(); i++) {
-      long at = bufferOffset + ((long) block * shape.blockGranules() + i) * GRANULE;
-      buffers.set(at, ArrayShape.granuleOf(value, i));
-    }
-  }
-
-  /** What a block of a buffer holds. */
-  private long found(long bufferOffset, int block) {
-    long at = bufferOffset + (long) block * shape.blockBytes();
-    long first = buffers.get(at);
-    for (int i = 1; i < shape.blockGranules(); i++) {
-      if (buffers.get(at + (long) i * GRANULE) != ArrayShape.granuleOf(first, i)) {
-        return ArrayImage.TORN;
-      }
-    }
-    return first;
   }
 
   private CancelFlag raisedFlag() {
@@ -485,26 +475,23 @@ final class ArrayRun {
         settleRead(open, first, count, extent.state());
       } else {
         int block = open.block + first;
-        model.changeEnds(
-            open.number, block, count, extent.state(), ask.fua(), open.began, oldest);
+        model.changeEnds(open.number, block, count, extent.state(), ask.fua(), open.began, oldest);
       }
     }
     if (op != Op.READ) {
-      holes.writeEnds(open.block, open.blocks, now, outcome.unknownBytes() > 0);
+      holes.writeEnds(open.block, open.blocks, now, outcome.kind() == Outcome.Kind.FAILED);
     }
   }
 
   private void settleRead(Open open, int first, int count, Extents.State state) {
     for (int i = first; i < first + count; i++) {
       switch (state) {
-        case DONE -> model.readFound(open.block + i, found(open.bufferOffset, i), open.began);
+        case DONE ->
+            model.readFound(open.block + i, blocks.found(open.bufferOffset, i), open.began);
         case CLEAN -> {
-          for (int j = 0; j < shape.blockGranules(); j++) {
-            long at = open.bufferOffset + ((long) i * shape.blockGranules() + j) * GRANULE;
-            require(
-                buffers.get(at) == Buffers.UNREAD,
-                "the buffer was touched in block " + i + ", which is clean");
-          }
+          require(
+              blocks.isUnread(open.bufferOffset, i),
+              "the buffer was touched in block " + i + ", which is clean");
         }
         case UNKNOWN -> {}
       }
@@ -516,16 +503,16 @@ final class ArrayRun {
   /** In calm weather: waits until nothing is under way or due, and reads everything. */
   private void rest() {
     rig.setCalm(true);
-    for (int tries = 0; tries < 20; tries++) {
+    int quiet = 0;
+    for (int tries = 0; tries < 20 && quiet < 2; tries++) {
       while (array().walk().isRunning() || rig.loop.openRequests() > 0) {
         turn(Long.MAX_VALUE);
       }
       boolean[] isDue = new boolean[1];
       rig.loop.execute(() -> isDue[0] = array().walk().beginDue());
       turn(0);
-      if (!isDue[0] && !array().walk().isRunning()) {
-        break;
-      }
+      // One that ends as soon as it begins was due as well.
+      quiet = isDue[0] || array().walk().isRunning() ? 0 : quiet + 1;
     }
     require(array().broken() != null || !array().walk().isRunning(), "a walk never ends");
     require(array().writing() == 0, "nothing is open, and writers are still counted");
@@ -569,7 +556,7 @@ final class ArrayRun {
       require(bio.isDone(), "in calm weather a read ended as " + bio.outcome());
       int began = model.tick();
       for (int i = 0; i < count; i++) {
-        model.readFound(block + i, found(0, i), began);
+        model.readFound(block + i, blocks.found(0, i), began);
       }
       buffers.giveBack(0, (long) count * shape.blockBytes());
     }

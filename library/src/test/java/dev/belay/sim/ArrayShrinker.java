@@ -97,7 +97,8 @@ final class ArrayShrinker {
 
   private boolean shrinkMembers() {
     ArrayPlan plan = smallest.plan();
-    boolean any = !plan.missing().isEmpty() && stillFails(plan.withMembers(plan.stormy(), Set.of()));
+    boolean any =
+        !plan.missing().isEmpty() && stillFails(plan.withMembers(plan.stormy(), Set.of()));
     plan = smallest.plan();
     return any
         | (!plan.stormy().isEmpty() && stillFails(plan.withMembers(Set.of(), plan.missing())));

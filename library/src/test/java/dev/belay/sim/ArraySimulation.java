@@ -32,6 +32,7 @@ final class ArraySimulation {
   private long requests;
   private long runs;
   private long points;
+  private long refusals;
 
   /** A plan that broke a law, and how. */
   record Failure(ArrayPlan plan, Violation violation) {
@@ -59,6 +60,11 @@ final class ArraySimulation {
     return runs;
   }
 
+  /** How often an array that was dirty and degraded was refused, and had to be forced. */
+  long refusals() {
+    return refusals;
+  }
+
   /** Plays what belongs to a seed. */
   Optional<Failure> playSeed(long seed) {
     return play(ArrayPlanner.plan(seed));
@@ -81,6 +87,7 @@ final class ArraySimulation {
     runs++;
     try {
       requests += run.play();
+      refusals += run.refusals();
       return Optional.empty();
     } catch (Violation violation) {
       buffers.clear();
@@ -118,8 +125,7 @@ final class ArraySimulation {
     return Optional.empty();
   }
 
-  private static ArrayPlan plan(
-      ArrayShape shape, Set<Integer> missing, long seed, List<Ask> asks) {
+  private static ArrayPlan plan(ArrayShape shape, Set<Integer> missing, long seed, List<Ask> asks) {
     return new ArrayPlan(
         shape, seed, FAIR, Set.of(), missing, 200_000_000, 1, false, asks, List.of());
   }

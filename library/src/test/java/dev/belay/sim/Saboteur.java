@@ -78,12 +78,12 @@ final class Saboteur {
           }
         }
         case SKIPS_A_LEG -> {
-          if (bio.op() == Op.WRITE && isContents(bio) && number == 1 && ++count % 5 == 0) {
+          if (bio.op() == Op.WRITE && isContents(bio) && number == 1 && ++count % 5 == 1) {
             return skip(bio);
           }
         }
         case MISCOMPUTES -> {
-          if (bio.op() == Op.WRITE && isContents(bio) && number == 1 && ++count % 5 == 0) {
+          if (bio.op() == Op.WRITE && isContents(bio) && number == 1 && ++count % 5 == 1) {
             return spoil(bio);
           }
         }
@@ -124,9 +124,7 @@ final class Saboteur {
     private boolean isBitmap(Bio bio) {
       long superblock = MadeArrays.superblockBytes(shape.minor(), shape.usedBytes());
       long bitmap = shape.minor() == 0 ? superblock - 4096 : superblock + 4096;
-      return shape.hasBitmap()
-          && bio.offsetBytes() >= bitmap
-          && bio.offsetBytes() < bitmap + 4096;
+      return shape.hasBitmap() && bio.offsetBytes() >= bitmap && bio.offsetBytes() < bitmap + 4096;
     }
 
     private Verdict pass(Bio bio) {
