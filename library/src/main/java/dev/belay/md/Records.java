@@ -52,6 +52,9 @@ public final class Records {
   /** What the superblocks say of {@link #resyncBytes}. */
   private long writtenResyncBytes;
 
+  /** Whether members that lacked the last superblock have it. */
+  private boolean hasCaughtUp;
+
   /** How many came to write, and how many had come when the timer for "clean" was set. */
   private long writers;
 
@@ -177,19 +180,52 @@ public final class Records {
     long resynced = resyncBytes;
     array().writable().forEach(Member::noteFlush);
     OwnRequests.flush(
-        array(),
-        array().writable(),
-        () -> {
-          events++;
-          IntentBitmap bitmap = array().bitmap();
-          Runnable last = () -> writeSuperblocks(number, active, resynced);
-          Runnable then = active ? () -> emptyLogs(last) : last;
-          if (bitmap == null || isBroken) {
-            then.run();
-          } else {
-            bitmap.writeHead(then);
-          }
-        });
+        array(), array().writable(), () -> catchUp(() -> writeHeads(number, active, resynced)));
+  }
+
+  private void writeHeads(long number, boolean active, long resynced) {
+    events++;
+    IntentBitmap bitmap = array().bitmap();
+    Runnable last = () -> writeSuperblocks(number, active, resynced);
+    Runnable then = active ? () -> emptyLogs(last) : last;
+    if (bitmap == null || isBroken) {
+      then.run();
+    } else {
+      bitmap.writeHead(then);
+    }
+  }
+
+  /**
+   * Members that a crash kept from the last superblock get that one first. Two behind, after
+   * another crash, they would be taken for stale though they have everything.
+   */
+  private void catchUp(Runnable then) {
+    Superblock freshest = null;
+    for (Superblock each : superblocks.values()) {
+      freshest = each.events() == events && each.isActive(each.role()) ? each : freshest;
+    }
+    List<OwnRequests.Piece> pieces = new ArrayList<>();
+    for (Member member : array().writable()) {
+      Superblock own = of(member);
+      if (!hasCaughtUp && freshest != null && own.events() < events) {
+        for (int number = 0; number < own.slots(); number++) {
+          own.setRole(number, freshest.role(number));
+        }
+        own.setResyncBytes(freshest.resyncBytes());
+        own.setEvents(events);
+        pieces.add(piece(member, own));
+      }
+    }
+    hasCaughtUp = true;
+    OwnRequests.write(array(), pieces, then);
+  }
+
+  private static OwnRequests.Piece piece(Member member, Superblock superblock) {
+    // No more than its blocks: with metadata 1.0 the bitmap may begin right behind it.
+    byte[] bytes = superblock.encode();
+    int block = member.device().limits().logicalBlockBytes();
+    byte[] blocks = Arrays.copyOf(bytes, Math.ceilDiv(bytes.length, block) * block);
+    return new OwnRequests.Piece(member, superblock.atBytes(), pinned(blocks));
   }
 
   // --- Partial parity logs ---
@@ -268,11 +304,7 @@ public final class Records {
       Superblock superblock = of(member);
       describe(member, superblock, all);
       superblock.setResyncBytes(active ? whileActive : resynced);
-      // No more than its blocks: with metadata 1.0 the bitmap may begin right behind it.
-      byte[] bytes = superblock.encode();
-      int block = member.device().limits().logicalBlockBytes();
-      byte[] blocks = Arrays.copyOf(bytes, Math.ceilDiv(bytes.length, block) * block);
-      pieces.add(new OwnRequests.Piece(member, superblock.atBytes(), pinned(blocks)));
+      pieces.add(piece(member, superblock));
     }
     OwnRequests.write(array(), pieces, () -> ended(number, active, resynced));
   }
