@@ -187,6 +187,9 @@ final class Assembler {
         continue;
       }
       boolean blamed = best.numberOf(one.role()).isEmpty();
+      if (blamed ? wasLeft(i) : one.events() + EVENT_MARGIN >= best.events()) {
+        continue; // it knew the freshest as a spare, and was not told what became of it
+      }
       require(
           wish.force() || !blamed,
           "%s and %s are halves of a split array: each says that the other has failed, and each was"
@@ -198,6 +201,25 @@ final class Assembler {
           one.events());
       leave(i, "it says that %s has failed, and is not believed".formatted(name(freshest)));
     }
+  }
+
+  /**
+   * Whether a companion that this one believes in went on with the freshest: so this one did not go
+   * on alone, because then it would have said that the companion has failed.
+   */
+  private boolean wasLeft(int i) {
+    Superblock one = block(i, block(freshest));
+    for (int k = 0; k < out.length; k++) {
+      Superblock other = block(k, one);
+      if (!out[k]
+          && k != i
+          && other.events() > one.events()
+          && one.isActive(one.role(other.number()))
+          && other.role(block(freshest).number()) == block(freshest).role()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void seat(int i) throws MetadataException {
