@@ -57,7 +57,12 @@ final class ArrayEveryStepTest {
     assertThat(failure).isEmpty();
     System.out.printf(
         "%s: %,d runs, %.1f s%n", which, simulation.runs(), (System.nanoTime() - start) / 1e9);
-    boolean isRefused = which.shape().hasParity() && which.missing() >= 0;
-    assertThat(simulation.refusals() > 0).as("dirty and degraded is refused").isEqualTo(isRefused);
+    boolean mayBeRefused = which.shape().hasParity() && which.missing() >= 0;
+    assertThat(simulation.refusals() > 0 && !mayBeRefused)
+        .as("only parity that is dirty and degraded is refused")
+        .isFalse();
+    if (STRIDE <= 4000) {
+      assertThat(simulation.refusals() > 0).as("dirty and degraded").isEqualTo(mayBeRefused);
+    }
   }
 }

@@ -15,7 +15,7 @@ import java.util.Set;
  * events, calmer weather.
  */
 final class ArrayShrinker {
-  private static final int TRIES_AT_MOST = 1500;
+  private static final int TRIES_AT_MOST = 800;
 
   private final ArraySimulation simulation;
   private Failure smallest;
