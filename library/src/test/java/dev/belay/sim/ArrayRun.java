@@ -438,6 +438,7 @@ final class ArrayRun {
         require(outcome.error() != null, "failed without an error");
         // A read whose flag is up is not made good.
         boolean isGivenUp = op == Op.READ && open.flag.isRaised();
+        isGivenUp |= op != Op.FLUSH && !holes.torn().isEmpty(); // nothing is made up there
         require(
             isGivenUp || !plan.isBearable(),
             "failed, though the level can bear it: " + outcome.error());
@@ -552,6 +553,10 @@ final class ArrayRun {
         if (rig != same) {
           return; // the power went meanwhile, and all was looked at since
         }
+      }
+      if (bio.isFailed() && !holes.torn().isEmpty()) {
+        buffers.giveBack(0, (long) count * shape.blockBytes());
+        continue;
       }
       require(bio.isDone(), "in calm weather a read ended as " + bio.outcome());
       int began = model.tick();
