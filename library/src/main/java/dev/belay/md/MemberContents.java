@@ -50,7 +50,7 @@ public record MemberContents(
                 ? Superblock.placeBytes(minor, deviceBytes)
                 : Superblock.oldPlaceBytes(deviceBytes);
         int length = (int) Math.min(Superblock.BYTES, deviceBytes - at);
-        places[minor] = io.read(at, length);
+        places[minor] = at < 0 ? new byte[0] : io.read(at, length);
       }
       superblock = Superblock.find(places, deviceBytes);
       superblock.requireRoom(deviceBytes);

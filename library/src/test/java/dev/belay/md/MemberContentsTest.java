@@ -42,4 +42,13 @@ final class MemberContentsTest {
     assertThat(contents.superblock()).isNotNull();
     assertThat(member.superblock().badBlockLogAtBytes()).isPresent();
   }
+
+  @Test
+  void aSmallDeviceIsAskedForNoPlaceBeforeItsBeginning() {
+    DirectIo io = new DirectIo(loop, new Memory(loop, 32 << 10, 512));
+
+    MemberContents contents = MemberContents.read("a", io);
+
+    assertThat(contents.problem()).contains("there is no md superblock");
+  }
 }
