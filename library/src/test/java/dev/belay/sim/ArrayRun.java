@@ -8,6 +8,7 @@ import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
 import dev.belay.Extents;
 import dev.belay.Inside;
+import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.md.Array;
@@ -505,9 +506,14 @@ final class ArrayRun {
   private void rest() {
     rig.setCalm(true);
     int quiet = 0;
+    @Nullable IoError last = null;
     for (int tries = 0; tries < 20 && quiet < 2; tries++) {
       while (array().walk().isRunning() || rig.loop.openRequests() > 0) {
         turn(Long.MAX_VALUE);
+      }
+      last = array().walk().error();
+      if (last != null && !plan.isBearable()) {
+        break; // what more members tore than can be done without is not rebuilt, however often
       }
       boolean[] isDue = new boolean[1];
       rig.loop.execute(() -> isDue[0] = array().walk().beginDue());
@@ -515,7 +521,9 @@ final class ArrayRun {
       // One that ends as soon as it begins was due as well.
       quiet = isDue[0] || array().walk().isRunning() ? 0 : quiet + 1;
     }
-    require(array().broken() != null || !array().walk().isRunning(), "a walk never ends");
+    require(
+        array().broken() != null || !array().walk().isRunning(),
+        "a walk never ends: " + last + " " + array().faulty() + array().writable());
     require(array().writing() == 0, "nothing is open, and writers are still counted");
     require(openCount == 0, openRequests());
     if (plan.isBearable()) {
@@ -554,7 +562,7 @@ final class ArrayRun {
           return; // the power went meanwhile, and all was looked at since
         }
       }
-      if (bio.isFailed() && !holes.torn().isEmpty()) {
+      if (bio.isFailed() && (!holes.torn().isEmpty() || !plan.isBearable())) {
         buffers.giveBack(0, (long) count * shape.blockBytes());
         continue;
       }
