@@ -106,7 +106,7 @@ public final class Records {
     return isBroken || (isActive && isRecorded());
   }
 
-  /** No writer is left, for now. */
+  /** No writer is left at this moment. */
   void idle() {
     Timers.Timer timer = Objects.requireNonNull(idle);
     if (!timer.isSet()) {
