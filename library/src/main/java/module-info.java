@@ -10,6 +10,9 @@ module dev.belay {
   exports dev.belay.front;
   exports dev.belay.leaf;
   exports dev.belay.md;
+  exports dev.belay.nbd;
+  exports dev.belay.net;
+  exports dev.belay.serve;
   exports dev.belay.stack;
   exports dev.belay.target;
 }

@@ -24,11 +24,13 @@ final class ImportRules {
           "", Set.of(),
           "uring", Set.of(),
           "md", Set.of(""),
-          "nbd", Set.of(""),
-          "leaf", Set.of("", "uring", "md", "nbd"),
+          "net", Set.of(""),
+          "nbd", Set.of("", "net"),
+          "leaf", Set.of("", "uring", "md", "net", "nbd"),
           "target", Set.of("", "uring", "md", "nbd", "leaf"),
-          "stack", Set.of("", "uring", "md", "nbd", "leaf", "target"),
-          "front", Set.of("", "uring", "md", "nbd", "leaf", "target", "stack"));
+          "stack", Set.of("", "uring", "md", "net", "nbd", "leaf", "target"),
+          "front", Set.of("", "uring", "md", "nbd", "leaf", "target", "stack"),
+          "serve", Set.of("", "md", "net", "nbd", "leaf", "target", "stack", "front"));
 
   /** Programs above the library: free. */
   private static final Set<String> TOP = Set.of("cli", "bench", "stress");
