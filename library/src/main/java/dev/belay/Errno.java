@@ -26,12 +26,17 @@ public final class Errno {
   public static final int EFBIG = 27;
   public static final int ENOSPC = 28;
   public static final int EROFS = 30;
+  public static final int EPIPE = 32;
   public static final int ENOSYS = 38;
   public static final int ENODATA = 61;
   public static final int ETIME = 62;
   public static final int EOVERFLOW = 75;
   public static final int EOPNOTSUPP = 95;
+  public static final int ECONNRESET = 104;
+  public static final int ENOTCONN = 107;
+  public static final int ESHUTDOWN = 108;
   public static final int ETIMEDOUT = 110;
+  public static final int ECONNREFUSED = 111;
   public static final int EALREADY = 114;
   public static final int EDQUOT = 122;
   public static final int ECANCELED = 125;
@@ -59,12 +64,17 @@ public final class Errno {
           Map.entry(EFBIG, "EFBIG: file too large"),
           Map.entry(ENOSPC, "ENOSPC: no space left on device"),
           Map.entry(EROFS, "EROFS: read-only file system"),
+          Map.entry(EPIPE, "EPIPE: the peer is gone"),
           Map.entry(ENOSYS, "ENOSYS: the kernel does not have this"),
           Map.entry(ENODATA, "ENODATA: no data"),
           Map.entry(ETIME, "ETIME: timer expired"),
           Map.entry(EOVERFLOW, "EOVERFLOW: value too large"),
           Map.entry(EOPNOTSUPP, "EOPNOTSUPP: operation not supported"),
+          Map.entry(ECONNRESET, "ECONNRESET: the peer reset the connection"),
+          Map.entry(ENOTCONN, "ENOTCONN: not connected"),
+          Map.entry(ESHUTDOWN, "ESHUTDOWN: it is shut down"),
           Map.entry(ETIMEDOUT, "ETIMEDOUT: timed out"),
+          Map.entry(ECONNREFUSED, "ECONNREFUSED: the connection was refused"),
           Map.entry(EALREADY, "EALREADY: already under way"),
           Map.entry(EDQUOT, "EDQUOT: disk quota exceeded"),
           Map.entry(ECANCELED, "ECANCELED: cancelled"));

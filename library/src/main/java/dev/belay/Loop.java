@@ -52,7 +52,7 @@ public final class Loop {
 
   // The mailbox: a stack of mail that is turned round when it is emptied. Any thread pushes.
   private final AtomicReference<@Nullable Mail> mailbox = new AtomicReference<>();
-  private final Mail mailboxClosed = new Message(this, () -> {});
+  private final Mail mailboxClosed = new Message(() -> {});
   private final AtomicBoolean isSleeping = new AtomicBoolean();
 
   // What waits to go down, and what waits to complete. The loop's thread, as all below.
@@ -72,6 +72,7 @@ public final class Loop {
   private int settled;
   private volatile boolean isClosing;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private final List<Runnable> farewells = new ArrayList<>();
 
   private Loop(String name, Clock clock, boolean isThreaded) {
     this.name = name;
@@ -128,6 +129,11 @@ public final class Loop {
     defects.accept(defect);
   }
 
+  /** Has {@code what} run, on the loop's thread or before it starts, when no request is left. */
+  public void beforeClose(Runnable what) {
+    farewells.add(what);
+  }
+
   /** Starts the thread of a threaded loop; a driven one is ready as it is. */
   public void start() {
     if (isThreaded) {
@@ -173,7 +179,7 @@ public final class Loop {
 
   /** Has {@code what} run on the loop's thread, soon. False if the loop is closed. */
   public boolean execute(Runnable what) {
-    return post(new Message(this, what));
+    return post(new Message(what));
   }
 
   private boolean post(Mail mail) {
@@ -202,17 +208,14 @@ public final class Loop {
 
   /** Something to run on the loop's thread. */
   static final class Message extends Mail {
-    private final Loop loop;
     private final Runnable what;
 
-    Message(Loop loop, Runnable what) {
-      this.loop = loop;
+    Message(Runnable what) {
       this.what = what;
     }
 
     @Override
     void deliver(Loop on) {
-      assert on == loop;
       what.run();
     }
   }
@@ -268,7 +271,9 @@ public final class Loop {
   }
 
   private void sleep(long atMostNanos) {
-    long waitNanos = atMostNanos;
+    isRunning = true;
+    poller.gather();
+    long waitNanos = drain(STEPS_A_TURN) ? 0 : atMostNanos;
     if (waitNanos > 0 && !timers.isEmpty()) {
       waitNanos = Math.min(waitNanos, timers.soonestNanos() - clock.nanos());
     }
@@ -571,6 +576,7 @@ public final class Loop {
   }
 
   private void closeAll() {
+    farewells.forEach(this::closeOne);
     // What was sent before the mailbox closed is accepted, so it has to end before anything closes.
     do {
       while (emptyMailbox() || open > 0) {

@@ -17,6 +17,12 @@ public interface Poller extends AutoCloseable {
   int reap();
 
   /**
+   * The loop is about to sleep: whoever wants to be asked at the last moment is asked now, and may
+   * submit, complete and set timers. On the loop's thread.
+   */
+  default void gather() {}
+
+  /**
    * Sends what the leaves have prepared and, if {@code waitNanos} is above zero, sleeps until a
    * device finishes something, {@link #wake} is called, or the time is over. On the loop's thread.
    */

@@ -28,8 +28,11 @@ public interface Wire {
   void wantSend(Sender sender);
 
   /**
-   * Tells when the peer is gone for good, whether anything is being received or not: it closed both
-   * directions, reset the connection, or does not answer keep-alive probes. Once a wire.
+   * Tells when the peer is gone, whether anything is being received or not: at once where it reset
+   * the connection or does not answer keep-alive probes; where it closed, or sends no more, when
+   * what it sent before was received, or nothing is being received for a moment: see {@link
+   * HangUp}. So it comes also after a farewell that was received, and then means nothing more. Once
+   * a wire.
    *
    * @param end gets 0; or -ECANCELED where the wire was closed first
    */
