@@ -40,6 +40,7 @@ public final class Bio extends Mail {
   private State base = State.DONE;
   private Extents.@Nullable Log log;
   private @Nullable IoError error;
+  private @Nullable Holes holes;
 
   // Whose it is.
   private int life = Life.IDLE;
@@ -48,10 +49,10 @@ public final class Bio extends Mail {
   private long startInParent;
 
   // What it waits for as a parent.
-  private int pending;
-  private @Nullable Cutter cutter;
-  private long cutBytes;
-  private int window;
+  int pending;
+  @Nullable Cutter cutter;
+  long cutBytes;
+  int window;
 
   /** A word for the device that holds the bio now. */
   private long note;
@@ -129,6 +130,9 @@ public final class Bio extends Mail {
     if (log != null) {
       log.clear();
     }
+    if (holes != null) {
+      holes.clear();
+    }
   }
 
   /** Forgets the buffer and the flag, so that an idle bio keeps neither reachable. */
@@ -181,6 +185,15 @@ public final class Bio extends Mail {
   /** The bio of which this is a clone. */
   public Bio parent() {
     return Objects.requireNonNull(parent);
+  }
+
+  /** The request at the top, of which this is a clone or a clone's clone; or this bio itself. */
+  public Bio root() {
+    Bio root = this;
+    for (Bio next = parent; next != null; next = next.parent) {
+      root = next;
+    }
+    return root;
   }
 
   public Loop loop() {
@@ -328,7 +341,7 @@ public final class Bio extends Mail {
     endChain();
   }
 
-  private static final BioEnd CHAIN =
+  static final BioEnd CHAIN =
       child -> {
         Bio waiting = child.parent();
         waiting.join(child);
@@ -338,7 +351,7 @@ public final class Bio extends Mail {
   private void childEnded() {
     if (cutter != null && cutBytes < lengthBytes) {
       pending--;
-      cutOn();
+      Cutting.goOn(this);
     } else if (--pending == 0) {
       complete();
     }
@@ -359,38 +372,7 @@ public final class Bio extends Mail {
     this.window = window;
     cutBytes = 0;
     pending = 0;
-    cutOn();
-  }
-
-  private void cutOn() {
-    Cutter how = Objects.requireNonNull(cutter);
-    pending++; // so that no piece that ends at once completes this bio while it is being cut
-    try {
-      while (cutBytes < lengthBytes && pending <= window) {
-        if (status != Kind.DONE || flag.isRaised()) {
-          leaveRest();
-          break;
-        }
-        Bio piece = newClone(CHAIN, cutBytes, lengthBytes - cutBytes);
-        piece.lengthBytes = how.cut(piece);
-        cutBytes += piece.lengthBytes;
-        pending++;
-        piece.submit();
-      }
-    } catch (RuntimeException | Error defect) {
-      loop.report(defect);
-      recordFailed(new IoError(Errno.EIO, "it could not be cut up: " + defect), State.DONE);
-      leaveRest();
-    }
-    if (--pending == 0) {
-      complete();
-    }
-  }
-
-  private void leaveRest() {
-    openLog().add(cutBytes, lengthBytes, State.CLEAN);
-    status = status == Kind.DONE ? Kind.CANCELLED : status;
-    cutBytes = lengthBytes;
+    Cutting.goOn(this);
   }
 
   // --- Waiting ---
@@ -489,6 +471,9 @@ public final class Bio extends Mail {
 
   /** Takes a clone's result into this bio's: the first error sticks, extents are joined. */
   public void join(Bio child) {
+    if (child.holes != null) {
+      holes().addAll(child.holes, child.startInParent, lengthBytes);
+    }
     if (child.status == Kind.DONE) {
       return;
     }
@@ -520,6 +505,19 @@ public final class Bio extends Mail {
       base = State.DONE;
     }
     return log;
+  }
+
+  /** Says that a part reads as zeroes, because nothing is stored there: for FIND_HOLES. */
+  public void markHole(long startBytes, long lengthBytes) {
+    holes().add(startBytes, startBytes + lengthBytes);
+  }
+
+  /** What a FIND_HOLES has found: true also if it was stopped. Until the bio is prepared again. */
+  public Holes holes() {
+    if (holes == null) {
+      holes = new Holes();
+    }
+    return holes;
   }
 
   public boolean isDone() {
@@ -579,6 +577,9 @@ public final class Bio extends Mail {
     what.ended(this);
     if (isClone) {
       parent = null;
+      if (holes != null) {
+        holes = null;
+      }
       release();
       life = Life.POOLED;
       loop.putIntoPool(this);

@@ -9,7 +9,8 @@ import java.util.Objects;
  *
  * <p>A device belongs to one loop. Everything here runs on the loop's thread, except the
  * constructor, which runs before the loop starts, and the plain questions ({@link #limits}, {@link
- * #kind}, {@link #lowers}), which any thread may ask. So a device needs no lock and no atomic.
+ * #kind}, {@link #lowers}, {@link #zeroesFast}), which any thread may ask. So a device needs no
+ * lock and no atomic.
  *
  * <p>What a device does with the flag: nothing, if it passes bios on as they come, because the loop
  * looks between every two devices. One that holds bios back holds them in a {@link Parked} queue.
@@ -67,6 +68,26 @@ public abstract class Device {
   public String status() {
     return "";
   }
+
+  /**
+   * Whether to write zeroes here costs much less than to write the bytes, as far as is known: a
+   * device says it for itself, a target by default where all its lower devices do. Any thread; a
+   * late answer, where the kernel had to be asked.
+   */
+  public boolean zeroesFast() {
+    boolean isFast = !lowers.isEmpty();
+    for (Device lower : lowers) {
+      isFast &= lower.zeroesFast();
+    }
+    return isFast;
+  }
+
+  /**
+   * Shows the bios that this device holds now: those that wait here, and of a leaf those that are
+   * with the device below. One that was sent on to a lower device is held by that. What a device
+   * does for itself it need not show. On the loop's thread; nothing completes meanwhile.
+   */
+  public void showHeld(Held held) {}
 
   /**
    * Sends down what must not be left undone, as requests of the device's own, by {@link

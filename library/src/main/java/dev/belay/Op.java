@@ -12,7 +12,13 @@ public enum Op {
   /** The range is not needed any more; it reads as anything, mostly zeroes. Has no buffer. */
   DISCARD,
   /** Make the range read as zeroes. Has no buffer. */
-  WRITE_ZEROES;
+  WRITE_ZEROES,
+  /**
+   * Say which parts of the range read as zeroes because nothing is stored there, by {@link
+   * Bio#markHole}. Has no buffer and changes nothing. The answer is about the moment of asking. A
+   * device that cannot say just completes it: then nothing is said to be a hole.
+   */
+  FIND_HOLES;
 
   /** Whether it moves bytes between the buffer and the medium. */
   public boolean hasBuffer() {

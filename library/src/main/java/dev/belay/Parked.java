@@ -67,6 +67,13 @@ public final class Parked implements Waiting {
     return null;
   }
 
+  /** Shows each bio that waits here, the first first. */
+  public void showHeld(Held held, String how) {
+    for (Bio bio = first; bio != null; bio = bio.nextParked) {
+      held.show(bio, how);
+    }
+  }
+
   /** How many bios wait here. */
   public int size() {
     return size;

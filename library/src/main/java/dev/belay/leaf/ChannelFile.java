@@ -130,6 +130,21 @@ final class ChannelFile implements FileCalls {
   }
 
   @Override
+  public boolean zeroesFast() {
+    return false;
+  }
+
+  @Override
+  public long nextStored(long offsetBytes) {
+    return -Errno.EOPNOTSUPP;
+  }
+
+  @Override
+  public long nextHole(long offsetBytes) {
+    return -Errno.EOPNOTSUPP;
+  }
+
+  @Override
   public long currentSizeBytes() {
     try {
       return channel.size();

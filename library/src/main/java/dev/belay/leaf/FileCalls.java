@@ -36,6 +36,18 @@ interface FileCalls {
   /** Makes a range read as zeroes without sending them; -EOPNOTSUPP where that cannot be. */
   int zero(long offsetBytes, long lengthBytes);
 
+  /** Whether {@link #zero} is likely to be much cheaper than to write, as far as is known. */
+  boolean zeroesFast();
+
+  /**
+   * Where something is stored again, from a byte on; -ENXIO if there is nothing up to the end of
+   * the file, another error where nobody can say.
+   */
+  long nextStored(long offsetBytes);
+
+  /** Where nothing is stored again, from a byte on at which something is; the end at the latest. */
+  long nextHole(long offsetBytes);
+
   /** How long the file is now, which others can change. */
   long currentSizeBytes();
 

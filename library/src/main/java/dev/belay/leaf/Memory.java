@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
@@ -25,13 +26,17 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A request of up to one chunk is done in map. A longer one is copied chunk by chunk, a few of
  * them in each turn of the loop and in turn with the other long ones, and its flag is looked at
- * before each: what was copied by then is done, the rest is clean.
+ * before each: what was copied by then is done, the rest is clean. Chunks that are not there are
+ * its holes.
  */
 public final class Memory extends Device {
   /** How much is taken at a time, and copied without a look at the flag. */
   static final int CHUNK_BYTES = 256 << 10;
 
   private static final int CHUNKS_PER_TURN = 16;
+
+  /** How much is looked at for holes at a time. */
+  private static final long LOOKED_AT_BYTES = 1024L * CHUNK_BYTES;
 
   private final Arena arena = Arena.ofShared();
   private final @Nullable MemorySegment[] chunks;
@@ -61,7 +66,7 @@ public final class Memory extends Device {
   public Verdict map(Bio bio) {
     if (bio.op() == Op.FLUSH) {
       bio.complete();
-    } else if (bio.lengthBytes() <= CHUNK_BYTES) {
+    } else if (bio.lengthBytes() <= pieceBytes(bio)) {
       if (transfer(bio, 0, bio.lengthBytes())) {
         bio.complete();
       }
@@ -71,6 +76,10 @@ public final class Memory extends Device {
       copyOnSoon();
     }
     return Verdict.TAKEN;
+  }
+
+  private static long pieceBytes(Bio bio) {
+    return bio.op() == Op.FIND_HOLES ? LOOKED_AT_BYTES : CHUNK_BYTES;
   }
 
   private void copyOnSoon() {
@@ -93,7 +102,7 @@ public final class Memory extends Device {
       } else {
         // A piece ends where a chunk does, so that whole chunks can be let go of.
         long inChunk = (bio.offsetBytes() + done) % CHUNK_BYTES;
-        long piece = Math.min(left, CHUNK_BYTES - inChunk);
+        long piece = Math.min(left, pieceBytes(bio) - inChunk);
         if (!transferOrFail(bio, done, piece)) {
           continue;
         }
@@ -152,7 +161,13 @@ public final class Memory extends Device {
           }
           MemorySegment.copy(buffer, bufferOffset, chunk, inChunk, length);
         }
-        default -> zero(index, inChunk, length);
+        case DISCARD, WRITE_ZEROES -> zero(index, inChunk, length);
+        case FIND_HOLES -> {
+          if (chunk == null) {
+            bio.markHole(at, length);
+          }
+        }
+        case FLUSH -> throw new IllegalStateException("a flush has no range");
       }
       at += length;
     }
@@ -202,6 +217,16 @@ public final class Memory extends Device {
             + ": it has "
             + chunksInUse * CHUNK_BYTES;
     bio.fail(Errno.ENOMEM, sentence, State.DONE);
+  }
+
+  @Override
+  public boolean zeroesFast() {
+    return true;
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    copying.forEach(bio -> held.show(bio, "is copied"));
   }
 
   @Override

@@ -31,6 +31,9 @@ final class NativeFile implements FileCalls {
   private final boolean isDirect;
   private final Limits limits;
 
+  /** The file system said that it cannot make a range zeroes but by writing them. */
+  private volatile boolean cannotZero;
+
   private NativeFile(int fd, boolean isBlockDevice, boolean isDirect, Limits limits) {
     this.fd = fd;
     this.isBlockDevice = isBlockDevice;
@@ -188,9 +191,27 @@ final class NativeFile implements FileCalls {
     }
     int result = Kernel.fallocate(fd, ZERO, offsetBytes, lengthBytes);
     // A hole reads as zeroes as well, and tmpfs knows only holes.
-    return result == -Errno.EOPNOTSUPP
-        ? Kernel.fallocate(fd, PUNCH, offsetBytes, lengthBytes)
-        : result;
+    if (result == -Errno.EOPNOTSUPP) {
+      result = Kernel.fallocate(fd, PUNCH, offsetBytes, lengthBytes);
+      cannotZero |= result == -Errno.EOPNOTSUPP;
+    }
+    return result;
+  }
+
+  /** Of a block device nobody knows: the kernel writes the zeroes itself where the disk cannot. */
+  @Override
+  public boolean zeroesFast() {
+    return !isBlockDevice && !cannotZero;
+  }
+
+  @Override
+  public long nextStored(long offsetBytes) {
+    return Kernel.lseek(fd, offsetBytes, Kernel.SEEK_STORED);
+  }
+
+  @Override
+  public long nextHole(long offsetBytes) {
+    return Kernel.lseek(fd, offsetBytes, Kernel.SEEK_HOLE);
   }
 
   @Override

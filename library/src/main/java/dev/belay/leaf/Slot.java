@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.CancelFlag;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Holes;
 import dev.belay.IoError;
 import dev.belay.Op;
 import java.lang.foreign.Arena;
@@ -44,6 +45,7 @@ final class Slot {
   private boolean wasStopped;
   private int errno;
   private String sentence = "";
+  private @Nullable Holes holes;
 
   // Links: the ready list, under the crew's lock; the finished ones; the loop's free ones.
   boolean isReady;
@@ -77,6 +79,7 @@ final class Slot {
     bio = null;
     flag = CancelFlag.NEVER;
     buffer = MemorySegment.NULL;
+    holes = null;
   }
 
   // --- The worker's side ---
@@ -89,6 +92,7 @@ final class Slot {
         case FLUSH -> flush(file, path);
         case DISCARD -> discard(file, path);
         case WRITE_ZEROES -> writeZeroes(file, path);
+        case FIND_HOLES -> findHoles(file);
       }
     } catch (RuntimeException | Error e) {
       // A buffer that its owner closed too early is the likeliest.
@@ -184,6 +188,29 @@ final class Slot {
     }
   }
 
+  /** Where the file system does not say, or no longer, the rest is no hole. */
+  private void findHoles(FileCalls file) {
+    Holes into = new Holes();
+    holes = into;
+    while (doneBytes < lengthBytes && into.endBytes() == Long.MAX_VALUE && mayCall()) {
+      long stored = file.nextStored(offsetBytes + doneBytes);
+      long holeEnd = stored == -Errno.ENXIO ? Long.MAX_VALUE : stored;
+      if (holeEnd < 0) {
+        break;
+      }
+      long inRange = Math.min(lengthBytes, holeEnd - offsetBytes);
+      into.add(doneBytes, inRange);
+      doneBytes = inRange;
+      if (doneBytes < lengthBytes && mayCall()) {
+        long next = file.nextHole(offsetBytes + doneBytes);
+        doneBytes = next < 0 ? lengthBytes : Math.min(lengthBytes, next - offsetBytes);
+      }
+    }
+    if (!wasStopped) {
+      doneBytes = lengthBytes;
+    }
+  }
+
   private void ranged(FileCalls file, String path, int answer) {
     int result = answer >= 0 && durable ? file.sync() : answer;
     if (result < 0) {
@@ -207,6 +234,7 @@ final class Slot {
           case FLUSH -> "a flush";
           case DISCARD -> "a discard";
           case WRITE_ZEROES -> "a write of zeroes";
+          case FIND_HOLES -> "a search for holes";
         };
     return verb + " of " + lengthBytes + " bytes at " + offsetBytes;
   }
@@ -216,6 +244,9 @@ final class Slot {
   /** Writes what the worker found into the bio. On the loop's thread. */
   void record(Bio into) {
     long cleanBytes = lengthBytes - doneBytes - unknownBytes;
+    if (holes != null) {
+      into.holes().addAll(holes, 0, lengthBytes);
+    }
     if (errno == 0 && cleanBytes == 0 && !(op == Op.FLUSH && wasStopped)) {
       return;
     }

@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Parked;
@@ -23,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>At most {@code depth} requests are with the workers, of which {@code threads} are in a call;
  * the rest waits on the loop. A transfer of more than 1 MiB is split.
+ *
+ * <p>Holes are what the file system says by lseek (SEEK_DATA): none where it cannot say.
  *
  * <p>What it does with the flag: a request that waits, on the loop or for a worker, completes clean
  * at once. A worker looks at the flag last thing before each call. What is in a call is not
@@ -104,6 +107,7 @@ public final class ThreadFile extends Device implements Waiting {
   private long largestBytes(Op op) {
     return switch (op) {
       case READ, WRITE, FLUSH -> limits().largestTransferBytes();
+      case FIND_HOLES -> Long.MAX_VALUE;
       case DISCARD -> Math.max(LARGEST_DISCARD_BYTES, limits().largestTransferBytes());
       case WRITE_ZEROES -> Math.max(LARGEST_ZERO_BYTES, limits().largestTransferBytes());
     };
@@ -171,6 +175,21 @@ public final class ThreadFile extends Device implements Waiting {
   }
 
   // --- Status and end ---
+
+  @Override
+  public boolean zeroesFast() {
+    return file.zeroesFast();
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    parked.showHeld(held, "waits for a thread");
+    for (Slot slot : slots) {
+      if (slot.bio != null) {
+        held.show(slot.bio, "is with a thread");
+      }
+    }
+  }
 
   @Override
   public String status() {

@@ -6,6 +6,7 @@ import dev.belay.Cutter;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -33,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * transfer goes on, so that nothing is sent afterwards. What the kernel has had is done as far as
  * it said so, and otherwise unknown, with one exception: the kernel runs fallocate and fsync in
  * worker threads only, so one of those that it stopped was never begun, and is clean.
+ *
+ * <p>Holes are looked for by a thread (lseek, SEEK_DATA), for which io_uring has no call.
  *
  * <p>A discard frees the range (fallocate, PUNCH_HOLE); where that cannot be, it does nothing,
  * which a discard may. Zeroes are written by fallocate (ZERO_RANGE, else PUNCH_HOLE in a file), and
@@ -65,7 +68,12 @@ public final class UringFile extends Device {
   /** How much is discarded or zeroed without a look at the flag. */
   private static final long RANGE_BYTES = 128L << 20;
 
+  // Holes are looked for by threads, which io_uring has no call for; none starts before that.
+  private static final int SEEKER_DEPTH = 16;
+  private static final int SEEKER_THREADS = 2;
+
   private final UringPoller poller;
+  private final ThreadFile seeker;
   private final NativeFile file;
   private final FileOptions options;
   private final UringTuning tuning;
@@ -91,6 +99,7 @@ public final class UringFile extends Device {
     this.poller = poller;
     this.options = options;
     this.tuning = tuning;
+    seeker = new ThreadFile(loop, file, options, SEEKER_DEPTH, SEEKER_THREADS);
     poller.addSlots(tuning.depth());
     int slot = poller.registerFile(file.fd());
     target = slot >= 0 ? slot : file.fd();
@@ -142,6 +151,10 @@ public final class UringFile extends Device {
   @Override
   public Verdict map(Bio bio) {
     Op op = bio.op();
+    if (op == Op.FIND_HOLES) {
+      bio.remap(seeker, bio.offsetBytes());
+      return Verdict.REMAPPED;
+    }
     if (options.readOnly() && op.changesMedium()) {
       bio.fail(Errno.EROFS, options.path() + " was opened read-only", State.CLEAN);
     } else if (op.hasBuffer()) {
@@ -361,6 +374,18 @@ public final class UringFile extends Device {
   }
 
   // --- What it says of itself, and its end ---
+
+  @Override
+  public boolean zeroesFast() {
+    return zeroMode != BY_WRITING && file.zeroesFast();
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    backlog.showHeld(held, "waits for a place in flight");
+    poller.showHeld(this, held);
+    seeker.showHeld(held);
+  }
 
   @Override
   public String status() {

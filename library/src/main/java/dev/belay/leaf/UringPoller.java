@@ -2,6 +2,7 @@
 package dev.belay.leaf;
 
 import dev.belay.Bio;
+import dev.belay.Held;
 import dev.belay.Loop;
 import dev.belay.Poller;
 import dev.belay.Waiting;
@@ -405,6 +406,16 @@ public final class UringPoller implements Poller, Waiting {
   private void release(int slot) {
     bios[slot] = null;
     free[freeCount++] = slot;
+  }
+
+  /** Shows what of a file's is in the row or with the kernel. */
+  void showHeld(UringFile file, Held held) {
+    for (int slot = 0; slot < slots; slot++) {
+      Bio bio = bios[slot];
+      if (bio != null && bio.device() == file) {
+        held.show(bio, states[slot] == QUEUED ? "is about to be sent" : "is with the kernel");
+      }
+    }
   }
 
   // --- The flags of what the kernel has ---

@@ -178,7 +178,8 @@ final class Devices {
   private static Device openFault(Loop loop, DeviceCall call, List<Device> lowers) {
     String none = "none";
     String effect = call.word("effect", none, none, "error", "lost", "hang", "stuck", "slow");
-    String op = call.word("op", "any", "any", "read", "write", "flush", "discard", "zeroes");
+    String op =
+        call.word("op", "any", "any", "read", "write", "flush", "discard", "zeroes", "holes");
     double rate = call.fraction("rate", 1);
     long delayNanos = call.durationNanos("delay", 0);
     List<ByteRange> ranges = call.ranges("range");
@@ -194,7 +195,13 @@ final class Devices {
       Fault.Rule rule =
           Fault.Rule.of(named(Fault.Effect.class, effect)).withRate(rate).withDelay(delayNanos);
       if (!op.equals("any")) {
-        rule = rule.on(op.equals("zeroes") ? Op.WRITE_ZEROES : named(Op.class, op));
+        rule =
+            rule.on(
+                switch (op) {
+                  case "zeroes" -> Op.WRITE_ZEROES;
+                  case "holes" -> Op.FIND_HOLES;
+                  default -> named(Op.class, op);
+                });
       }
       for (ByteRange range : ranges) {
         rules.add(rule.within(range.startBytes(), range.endBytes() - range.startBytes()));

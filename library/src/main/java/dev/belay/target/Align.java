@@ -8,6 +8,7 @@ import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -125,6 +126,8 @@ public final class Align extends Device {
       return Verdict.TAKEN;
     } else if (bio.op() == Op.DISCARD) {
       return discard(bio);
+    } else if (bio.op() == Op.FIND_HOLES) {
+      return around(bio, roundDown(bio.offsetBytes()), roundUp(endOf(bio)));
     } else if (bio.op() == Op.READ && isStraight(bio)) {
       bio.remap(lower, bio.offsetBytes());
     } else if (pieceLength(bio) == bio.lengthBytes()) {
@@ -138,14 +141,23 @@ public final class Align extends Device {
 
   private Verdict discard(Bio bio) {
     long first = roundUp(bio.offsetBytes());
-    long end = roundDown(bio.offsetBytes() + bio.lengthBytes());
-    if (end - first == bio.lengthBytes()) {
-      bio.remap(lower, first);
-      return Verdict.REMAPPED;
-    }
+    long end = roundDown(endOf(bio));
     if (end <= first) {
       bio.complete();
       return Verdict.TAKEN;
+    }
+    return around(bio, first, end);
+  }
+
+  private static long endOf(Bio bio) {
+    return bio.offsetBytes() + bio.lengthBytes();
+  }
+
+  /** Sends down whole blocks that are more or less the bio's. */
+  private Verdict around(Bio bio, long first, long end) {
+    if (end - first == bio.lengthBytes()) {
+      bio.remap(lower, first);
+      return Verdict.REMAPPED;
     }
     bio.beginChain();
     bio.chain()
@@ -245,6 +257,18 @@ public final class Align extends Device {
       } finally {
         isLettingGo = false;
       }
+    }
+
+    @Override
+    public void showHeld(Held held) {
+      for (Piece each : firsts) {
+        for (Piece piece = each; piece != null; piece = piece.next) {
+          if (piece.waitsFor > 0) {
+            held.show(piece.bio(), "waits for its turn");
+          }
+        }
+      }
+      forMemory.forEach(piece -> held.show(piece.bio(), "waits for a bounce buffer"));
     }
 
     private int listOf(Piece piece) {
@@ -524,6 +548,11 @@ public final class Align extends Device {
       pieces.underWay--;
       whole.complete();
     }
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    pieces.showHeld(held);
   }
 
   @Override

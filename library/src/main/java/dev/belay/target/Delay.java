@@ -3,6 +3,7 @@ package dev.belay.target;
 
 import dev.belay.Bio;
 import dev.belay.Device;
+import dev.belay.Held;
 import dev.belay.Loop;
 import dev.belay.Parked;
 import dev.belay.Timers;
@@ -10,8 +11,9 @@ import dev.belay.Verdict;
 import java.util.List;
 
 /**
- * Holds every bio back for a while before it goes on: reads, writes (with discards and zeroes) and
- * flushes each for a time of their own. A time of zero lets them straight through.
+ * Holds every bio back for a while before it goes on: reads (with searches for holes), writes (with
+ * discards and zeroes) and flushes each for a time of their own. A time of zero lets them straight
+ * through.
  *
  * <p>What waits here is parked: a bio whose flag goes up completes clean at once, without the lower
  * device being touched.
@@ -42,7 +44,7 @@ public final class Delay extends Device {
   public Verdict map(Bio bio) {
     Line line =
         switch (bio.op()) {
-          case READ -> reads;
+          case READ, FIND_HOLES -> reads;
           case WRITE, DISCARD, WRITE_ZEROES -> writes;
           case FLUSH -> flushes;
         };
@@ -97,6 +99,13 @@ public final class Delay extends Device {
     @Override
     public String toString() {
       return parked.size() + " " + what + " wait " + delayNanos + " ns";
+    }
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    for (Line line : List.of(reads, writes, flushes)) {
+      line.parked.showHeld(held, "waits for its time");
     }
   }
 

@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Loop;
 import dev.belay.Op;
@@ -15,6 +16,7 @@ import dev.belay.Waiting;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -30,7 +32,7 @@ import java.util.SplittableRandom;
  *
  * <pre>
  * fault(LOWER [, effect=error|lost|hang|stuck|slow] [, rate=FRACTION] [, range=RANGE]
- *     [, op=any|read|write|flush|discard|zeroes] [, delay=DURATION] [, seed=COUNT])
+ *     [, op=any|read|write|flush|discard|zeroes|holes] [, delay=DURATION] [, seed=COUNT])
  * </pre>
  *
  * One rule, or none, for a fault in an expression; for more, put one on another.
@@ -122,7 +124,7 @@ public final class Fault extends Device {
   private final List<Rule> rules;
   private final Parked hanging = new Parked();
   private final ArrayDeque<Bio> stuck = new ArrayDeque<>();
-  private int slow;
+  private final Set<Slowed> slowed = new LinkedHashSet<>();
   private long hits;
 
   /**
@@ -215,28 +217,35 @@ public final class Fault extends Device {
     }
 
     void begin(long delayNanos) {
-      slow++;
+      slowed.add(this);
       timer.set(loop().clock().after(delayNanos));
       bio.watch(this);
     }
 
     private void goOn() {
-      slow--;
+      slowed.remove(this);
       bio.unwatch();
       bio.passOn(lower, bio.offsetBytes());
     }
 
     @Override
     public void flagRaised(Bio same) {
-      slow--;
+      slowed.remove(this);
       timer.cancel();
       bio.cancelClean();
     }
   }
 
   @Override
+  public void showHeld(Held held) {
+    hanging.showHeld(held, "hangs");
+    stuck.forEach(bio -> held.show(bio, "is stuck"));
+    slowed.forEach(each -> held.show(each.bio, "is slow"));
+  }
+
+  @Override
   public String status() {
     return "%d rules, %d faults; %d hang, %d stuck, %d slow"
-        .formatted(rules.size(), hits, hanging.size(), stuck.size(), slow);
+        .formatted(rules.size(), hits, hanging.size(), stuck.size(), slowed.size());
   }
 }

@@ -2,12 +2,14 @@
 package dev.belay.target;
 
 import dev.belay.Bio;
+import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
 import dev.belay.Cutter;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -26,8 +28,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -71,6 +75,10 @@ public final class Mirror extends Device implements LevelWork {
   private final Pieces pieces;
   private final Cutter cutter = this::cut;
   private final Cutter halver = this::halve;
+
+  /** Writes that wait for their range or for the array's records. */
+  final Set<MirrorWrite> waiting = new LinkedHashSet<>();
+
   private final ArrayDeque<MirrorWrite> spareWrites = new ArrayDeque<>();
   private final ArrayDeque<MirrorStep> spareSteps = new ArrayDeque<>();
 
@@ -192,7 +200,9 @@ public final class Mirror extends Device implements LevelWork {
   /** What stands together on every copy, and can be locked together or read twice. */
   private long pieceBytes(Bio bio) {
     long most = Long.MAX_VALUE;
-    if (bio.op() != Op.READ) {
+    if (bio.op() == Op.FIND_HOLES) {
+      most = Long.MAX_VALUE;
+    } else if (bio.op() != Op.READ) {
       most = RangeLocks.mostBytes(bio.offsetBytes());
     } else if (hedging != null) {
       most = Hedging.LARGE_BYTES;
@@ -213,6 +223,10 @@ public final class Mirror extends Device implements LevelWork {
   }
 
   private Verdict mapPiece(Bio bio) {
+    if (bio.op() == Op.FIND_HOLES) {
+      findHoles(bio);
+      return Verdict.TAKEN;
+    }
     if (bio.op() != Op.READ) {
       MirrorWrite write = spareWrites.isEmpty() ? new MirrorWrite(this) : spareWrites.removeLast();
       write.begin(bio);
@@ -232,6 +246,32 @@ public final class Mirror extends Device implements LevelWork {
     }
     return Verdict.TAKEN;
   }
+
+  /** Asks the leg that a read would go to. */
+  private void findHoles(Bio bio) {
+    MirrorLeg leg = choose(bio.offsetBytes(), bio.lengthBytes(), null);
+    if (leg == null) {
+      bio.complete();
+    } else {
+      passSearch(bio, leg.member, chosenOffsetBytes);
+    }
+  }
+
+  /** Has a member look for holes; where it fails, nothing is said of them, or of the member. */
+  static void passSearch(Bio bio, Member member, long memberOffsetBytes) {
+    bio.newClone(SEARCH_END)
+        .remap(member.device(), member.startBytes() + memberOffsetBytes)
+        .submit();
+  }
+
+  private static final BioEnd SEARCH_END =
+      clone -> {
+        Bio bio = clone.parent();
+        if (!clone.isFailed()) {
+          bio.join(clone);
+        }
+        bio.complete();
+      };
 
   /** Why nothing can be read there. */
   IoError lost(long arrayOffsetBytes) {
@@ -373,6 +413,11 @@ public final class Mirror extends Device implements LevelWork {
   /** How many blocks of memory hedged reads hold, won or lost. For tests. */
   int hedgeBlocksInUse() {
     return hedging == null ? 0 : hedging.blocksInUse();
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    waiting.forEach(write -> write.showHeld(held));
   }
 
   @Override

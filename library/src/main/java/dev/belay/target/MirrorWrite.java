@@ -4,6 +4,7 @@ package dev.belay.target;
 import dev.belay.Bio;
 import dev.belay.BioEnd;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.Waiting;
@@ -35,6 +36,7 @@ final class MirrorWrite implements Waiting {
   private long startBytes;
   private long lengthBytes;
   private boolean isAdmitting;
+  private boolean isRecording;
   private int pending;
   private int done;
   private boolean isAllClean;
@@ -71,12 +73,26 @@ final class MirrorWrite implements Waiting {
     if (mirror.locks.take(lock, startBytes, lengthBytes)) {
       locked();
     } else {
+      mirror.waiting.add(this);
       piece.watch(this);
+    }
+  }
+
+  /** The range is not this one's yet, or the array is not ready for it, or for its end. */
+  void showHeld(Held held) {
+    boolean forRecords = isAdmitting || isRecording;
+    held.show(bio(), forRecords ? "waits for the array's records" : "waits for its range");
+  }
+
+  private void waitsNoLonger() {
+    if (!mirror.waiting.isEmpty()) {
+      mirror.waiting.remove(this);
     }
   }
 
   private void locked() {
     bio().unwatch();
+    waitsNoLonger();
     IoError refusal = array.writeRefusal();
     if (refusal != null) {
       bio().recordFailed(refusal, State.CLEAN);
@@ -86,12 +102,14 @@ final class MirrorWrite implements Waiting {
       send();
     } else {
       isAdmitting = true;
+      mirror.waiting.add(this);
       bio().watch(this);
     }
   }
 
   private void admitted() {
     isAdmitting = false;
+    waitsNoLonger();
     if (bio == null) {
       array.finished(startBytes, lengthBytes, true);
       mirror.giveBack(this);
@@ -173,11 +191,15 @@ final class MirrorWrite implements Waiting {
     if (array.isRecorded()) {
       finish();
     } else {
+      isRecording = true;
+      mirror.waiting.add(this);
       array.whenRecorded(recorded);
     }
   }
 
   private void finish() {
+    isRecording = false;
+    waitsNoLonger();
     // After a discard legs may differ in any case.
     unlockAndLeave(bio().isDone() || isAllClean || bio().op() == Op.DISCARD);
   }
@@ -198,6 +220,7 @@ final class MirrorWrite implements Waiting {
   /** The flag went up while it waited: nothing was sent. Leave that was asked for still comes. */
   @Override
   public void flagRaised(Bio same) {
+    waitsNoLonger();
     mirror.locks.release(lock);
     bio = null;
     if (!isAdmitting) {

@@ -147,6 +147,8 @@ public final class Parity extends Device implements LevelWork {
       bio.fail(refusal.errno(), refusal.sentence(), State.CLEAN);
     } else if (op == Op.READ) {
       read(bio);
+    } else if (op == Op.FIND_HOLES) {
+      findHoles(bio);
     } else if (op == Op.DISCARD || bio.lengthBytes() == 0) {
       bio.complete();
     } else if (inSlice(bio.offsetBytes()) + bio.lengthBytes() <= sliceBytes) {
@@ -173,6 +175,24 @@ public final class Parity extends Device implements LevelWork {
       cache.recover(bio, null);
     } else {
       bio.split(slices);
+    }
+  }
+
+  /** A member that can be read knows of its own chunks; of lost ones nothing is said. */
+  private void findHoles(Bio bio) {
+    long offset = bio.offsetBytes();
+    long length = bio.lengthBytes();
+    if ((offset & chunkMask) + length > layout.chunkBytes()) {
+      bio.split(chunks);
+      return;
+    }
+    long row = layout.row(offset);
+    Member member = array.member(layout.member(row, layout.column(offset)));
+    long inMember = row * layout.chunkBytes() + (offset & chunkMask);
+    if (length > 0 && member != null && member.isReadable(inMember, length)) {
+      Mirror.passSearch(bio, member, inMember);
+    } else {
+      bio.complete();
     }
   }
 
@@ -264,6 +284,11 @@ public final class Parity extends Device implements LevelWork {
   /** Its slices: what is under way, and how writes came by their parity. */
   public StripeCache cache() {
     return cache;
+  }
+
+  @Override
+  public boolean zeroesFast() {
+    return false;
   }
 
   @Override

@@ -4,6 +4,7 @@ package dev.belay.target;
 import dev.belay.Bio;
 import dev.belay.Cutter;
 import dev.belay.Device;
+import dev.belay.Held;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Parked;
@@ -14,7 +15,7 @@ import java.util.List;
 /**
  * Lets through so many operations and so many bytes a second, on the long run. What is not used is
  * saved up, for {@code burst} at most. Reads and writes cost an operation and their bytes, discards
- * and zeroes an operation; flushes are free and never wait.
+ * and zeroes and searches for holes an operation; flushes are free and never wait.
  *
  * <p>Each rate is a token bucket that may be overdrawn: a bio goes as soon as neither is in debt,
  * and pays then. So a bio may be larger than the bucket, and in any time T no more goes through
@@ -199,6 +200,11 @@ public final class Throttle extends Device {
     void pay(double count) {
       tokens -= count;
     }
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    gate.parked.showHeld(held, "waits for tokens");
   }
 
   @Override

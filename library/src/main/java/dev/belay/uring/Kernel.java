@@ -56,6 +56,11 @@ public final class Kernel {
   public static final int FALLOC_PUNCH_HOLE = 2;
   public static final int FALLOC_ZERO_RANGE = 0x10;
 
+  /** The kernel's SEEK_DATA. */
+  public static final int SEEK_STORED = 3;
+
+  public static final int SEEK_HOLE = 4;
+
   public static final int FADVISE_DONTNEED = 4;
   public static final int MADVISE_HUGEPAGE = 14;
 
@@ -71,6 +76,7 @@ public final class Kernel {
   private static final int READ = ARM ? 63 : 0;
   private static final int WRITE = ARM ? 64 : 1;
   private static final int CLOSE = ARM ? 57 : 3;
+  private static final int LSEEK = ARM ? 62 : 8;
   private static final int MMAP = ARM ? 222 : 9;
   private static final int MUNMAP = ARM ? 215 : 11;
   private static final int MADVISE = ARM ? 233 : 28;
@@ -224,6 +230,17 @@ public final class Kernel {
    */
   public static int fallocate(int fd, int mode, long offsetBytes, long lengthBytes) {
     return (int) repeated(FALLOCATE, fd, mode, offsetBytes, lengthBytes, 0, 0);
+  }
+
+  /**
+   * Where, from an offset on, something is stored, or nothing is. Moves the descriptor's own
+   * position, which none of the transfers here uses.
+   *
+   * @param whence {@link #SEEK_STORED} or {@link #SEEK_HOLE}
+   * @return the offset; -ENXIO if there is none before the end of the file
+   */
+  public static long lseek(int fd, long offsetBytes, int whence) {
+    return repeated(LSEEK, fd, offsetBytes, whence, 0, 0, 0);
   }
 
   public static int fadvise(int fd, long offsetBytes, long lengthBytes, int advice) {

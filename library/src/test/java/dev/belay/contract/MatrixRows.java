@@ -195,5 +195,6 @@ final class MatrixRows {
   }
 
   /** The operations that have a range. */
-  static final List<Op> RANGE_OPS = List.of(Op.READ, Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES);
+  static final List<Op> RANGE_OPS =
+      List.of(Op.READ, Op.WRITE, Op.DISCARD, Op.WRITE_ZEROES, Op.FIND_HOLES);
 }

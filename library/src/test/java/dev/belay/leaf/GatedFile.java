@@ -100,6 +100,23 @@ final class GatedFile implements FileCalls {
   }
 
   @Override
+  public boolean zeroesFast() {
+    return knowsRanges && file.zeroesFast();
+  }
+
+  @Override
+  public long nextStored(long offsetBytes) {
+    pass();
+    return file.nextStored(offsetBytes);
+  }
+
+  @Override
+  public long nextHole(long offsetBytes) {
+    pass();
+    return file.nextHole(offsetBytes);
+  }
+
+  @Override
   public long currentSizeBytes() {
     return file.currentSizeBytes();
   }

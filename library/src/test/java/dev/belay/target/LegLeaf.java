@@ -112,7 +112,7 @@ final class LegLeaf extends Device {
       bio.recordFailed(new IoError(Errno.EIO, bio.op() + " of a leg failed"), State.UNKNOWN);
     } else {
       transfer(bio);
-      if (bio.op() != Op.READ) {
+      if (bio.op().changesMedium()) {
         bad.clear(first, end);
       }
     }
@@ -125,7 +125,8 @@ final class LegLeaf extends Device {
     switch (bio.op()) {
       case READ -> MemorySegment.copy(medium, at, bio.buffer(), bio.bufferOffsetBytes(), length);
       case WRITE -> MemorySegment.copy(bio.buffer(), bio.bufferOffsetBytes(), medium, at, length);
-      default -> medium.asSlice(at, length).fill((byte) 0);
+      case DISCARD, WRITE_ZEROES -> medium.asSlice(at, length).fill((byte) 0);
+      case FLUSH, FIND_HOLES -> {}
     }
   }
 
@@ -136,6 +137,6 @@ final class LegLeaf extends Device {
 
   /** How many were sent that change something. */
   long writes() {
-    return sent.stream().filter(each -> each.op != Op.READ && each.op != Op.FLUSH).count();
+    return sent.stream().filter(each -> each.op.changesMedium()).count();
   }
 }

@@ -82,7 +82,7 @@ final class Shuffle extends Device {
       case WRITE ->
           range.copyFrom(bio.buffer().asSlice(bio.bufferOffsetBytes(), bio.lengthBytes()));
       case WRITE_ZEROES, DISCARD -> range.fill((byte) 0);
-      case FLUSH -> {}
+      case FLUSH, FIND_HOLES -> {}
     }
   }
 

@@ -362,9 +362,24 @@ public final class SimLeaf extends Device implements Waiting {
           Arrays.fill(block, 0);
           medium.write(first + i, block, 0, bio.isFua());
         }
+        case FIND_HOLES -> {
+          if (isTrue && isZero(granule)) {
+            bio.markHole((long) i * blockBytes, blockBytes);
+          }
+        }
         case FLUSH -> throw new AssertionError("a flush has no blocks");
       }
     }
+  }
+
+  /** Everything that is zero is a hole here, so that there are some. */
+  private boolean isZero(int granule) {
+    for (int j = 0; j < block.length; j++) {
+      if (medium.at(granule + j) != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   @Override
