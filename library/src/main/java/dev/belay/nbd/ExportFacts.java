@@ -10,7 +10,7 @@ package dev.belay.nbd;
  * @param flags the transmission flags, FLAG_ constants of {@link Nbd}, HAS_FLAGS among them
  * @param minimumBlockBytes offsets and lengths are multiples of it; a power of two
  * @param preferredBlockBytes what is fast; a power of two
- * @param largestBytes how long the payload of one request may be
+ * @param largestBytes how long the payload of one request may be, at least the preferred block
  */
 public record ExportFacts(
     String name,
@@ -19,4 +19,10 @@ public record ExportFacts(
     int flags,
     int minimumBlockBytes,
     int preferredBlockBytes,
-    int largestBytes) {}
+    int largestBytes) {
+  /** The same with other flags. */
+  ExportFacts withFlags(int other) {
+    return new ExportFacts(
+        name, description, sizeBytes, other, minimumBlockBytes, preferredBlockBytes, largestBytes);
+  }
+}
