@@ -6,6 +6,7 @@ import dev.belay.CancelFlag;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents;
+import dev.belay.Holes;
 import dev.belay.IoError;
 import dev.belay.Loop;
 import dev.belay.Op;
@@ -237,6 +238,12 @@ public final class IoFuture extends CompletableFuture<Outcome> {
       throw new IllegalStateException("the request is still on its way");
     }
     return result;
+  }
+
+  /** What a search for holes that is done has found. */
+  Holes holes() {
+    outcome();
+    return bio.holes();
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.belay.front;
 
 import dev.belay.CancelFlag;
 import dev.belay.Device;
+import dev.belay.Holes;
 import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
@@ -147,14 +148,26 @@ public final class Volume implements AutoCloseable {
     return run(Op.WRITE_ZEROES, offsetBytes, lengthBytes, List.of(), options);
   }
 
+  /**
+   * Finds the parts of a range that read as zeroes because nothing is stored there; throws as
+   * {@link #read} does. What it does not name may be zeroes as well.
+   *
+   * @return offsets and lengths in bytes, ascending, relative to {@code offsetBytes}; see {@link
+   *     Holes} for what becomes of more than there is room for
+   */
+  public Holes findHoles(long offsetBytes, long lengthBytes, IoOptions options) throws IOException {
+    IoFuture future = begin(Op.FIND_HOLES, offsetBytes, lengthBytes, List.of(), options, false);
+    await(future, options);
+    return future.holes();
+  }
+
   private Outcome run(
       Op op, long offsetBytes, long lengthBytes, List<MemorySegment> buffers, IoOptions options)
       throws IOException {
-    if (loop.isOnLoop()) {
-      throw new IllegalStateException(
-          "a blocking call on the volume's own loop would wait for itself; use an Async method");
-    }
-    IoFuture future = begin(op, offsetBytes, lengthBytes, buffers, options, false);
+    return await(begin(op, offsetBytes, lengthBytes, buffers, options, false), options);
+  }
+
+  private Outcome await(IoFuture future, IoOptions options) throws IOException {
     Outcome outcome = future.await(options.patience());
     return switch (outcome.kind()) {
       case DONE -> outcome;
@@ -207,6 +220,10 @@ public final class Volume implements AutoCloseable {
       List<MemorySegment> buffers,
       IoOptions options,
       boolean copiesOnLoop) {
+    if (!copiesOnLoop && loop.isOnLoop()) {
+      throw new IllegalStateException(
+          "a blocking call on the volume's own loop would wait for itself; use an Async method");
+    }
     requireFit(op, offsetBytes, lengthBytes);
     for (MemorySegment buffer : buffers) {
       if (op == Op.READ && buffer.isReadOnly()) {

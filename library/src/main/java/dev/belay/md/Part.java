@@ -6,6 +6,7 @@ import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
 import dev.belay.Extents;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.Outcome;
@@ -86,6 +87,13 @@ final class Part implements BioEnd, Waiting {
     Bio mine = bio;
     if (mine != null && !mine.isWatched()) {
       mine.watch(this);
+    }
+  }
+
+  void showHeld(Held held, String how) {
+    Bio mine = bio;
+    if (mine != null) {
+      held.show(mine, how);
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.md;
 
+import dev.belay.Held;
 import org.jspecify.annotations.Nullable;
 
 /** Parts that wait, first in, first out; any of them can be taken out. */
@@ -19,6 +20,12 @@ final class PartQueue {
 
   int size() {
     return size;
+  }
+
+  void showHeld(Held held, String how) {
+    for (Part part = first; part != null; part = part.next) {
+      part.showHeld(held, how);
+    }
   }
 
   void add(Part part) {

@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.CancelFlag;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -42,6 +43,12 @@ final class RecoverRound implements Slice.Round {
     part.nextInColumn = first;
     first = part;
     parts++;
+  }
+
+  void showHeld(Held held) {
+    for (Part part = first; part != null; part = part.nextInColumn) {
+      part.showHeld(held, "is read from the others");
+    }
   }
 
   @Override

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.md;
 
+import dev.belay.Held;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -112,6 +113,14 @@ final class RoundParts {
     firsts[column] = null;
     lasts[column] = null;
     return first;
+  }
+
+  void showHeld(Held held, String how) {
+    for (Part first : firsts) {
+      for (Part part = first; part != null; part = part.nextInColumn) {
+        part.showHeld(held, how);
+      }
+    }
   }
 
   /** Measures the range, and what no write covers of it. */

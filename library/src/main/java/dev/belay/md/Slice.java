@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
 import dev.belay.Errno;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.md.Part.Kind;
@@ -96,6 +97,16 @@ final class Slice {
     transfers = new Transfer[places];
     for (int place = 0; place < places; place++) {
       transfers[place] = new Transfer(place);
+    }
+  }
+
+  void showHeld(Held held) {
+    waiting.showHeld(held, "waits for its stripe");
+    if (writes != null) {
+      writes.parts.showHeld(held, "is in its stripe");
+    }
+    if (recovers != null) {
+      recovers.showHeld(held);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.belay.md;
 
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
+import dev.belay.Held;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
@@ -321,6 +322,14 @@ public final class StripeCache {
   }
 
   // --- Status and the end ---
+
+  /** Shows what waits for a slice or in one, and what a slice works on. */
+  public void showHeld(Held held) {
+    waiting.showHeld(held, "waits for a slice");
+    for (Slice slice : slices) {
+      slice.showHeld(held);
+    }
+  }
 
   /** How many slices have something to do. */
   public int slicesInUse() {

@@ -61,7 +61,7 @@ final class WriteRound implements Slice.Round {
   private final Runnable admitted = this::admitted;
   private final Runnable recorded = this::end;
 
-  private final RoundParts parts;
+  final RoundParts parts;
   private final @Nullable PartialParityWriter log;
   private final RoundEntries entries;
   private boolean isLogged;

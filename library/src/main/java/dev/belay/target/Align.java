@@ -126,10 +126,10 @@ public final class Align extends Device {
       return Verdict.TAKEN;
     } else if (bio.op() == Op.DISCARD) {
       return discard(bio);
-    } else if (bio.op() == Op.FIND_HOLES) {
-      return around(bio, roundDown(bio.offsetBytes()), roundUp(endOf(bio)));
-    } else if (bio.op() == Op.READ && isStraight(bio)) {
+    } else if (!bio.op().changesMedium() && isStraight(bio)) {
       bio.remap(lower, bio.offsetBytes());
+    } else if (bio.op() == Op.FIND_HOLES) {
+      return findHoles(bio);
     } else if (pieceLength(bio) == bio.lengthBytes()) {
       bio.remap(pieces, bio.offsetBytes());
     } else {
@@ -141,23 +141,14 @@ public final class Align extends Device {
 
   private Verdict discard(Bio bio) {
     long first = roundUp(bio.offsetBytes());
-    long end = roundDown(endOf(bio));
-    if (end <= first) {
-      bio.complete();
-      return Verdict.TAKEN;
-    }
-    return around(bio, first, end);
-  }
-
-  private static long endOf(Bio bio) {
-    return bio.offsetBytes() + bio.lengthBytes();
-  }
-
-  /** Sends down whole blocks that are more or less the bio's. */
-  private Verdict around(Bio bio, long first, long end) {
+    long end = roundDown(bio.offsetBytes() + bio.lengthBytes());
     if (end - first == bio.lengthBytes()) {
       bio.remap(lower, first);
       return Verdict.REMAPPED;
+    }
+    if (end <= first) {
+      bio.complete();
+      return Verdict.TAKEN;
     }
     bio.beginChain();
     bio.chain()
@@ -167,6 +158,36 @@ public final class Align extends Device {
         .submit();
     bio.endChain();
     return Verdict.TAKEN;
+  }
+
+  /** Asks about all blocks that it touches. */
+  private Verdict findHoles(Bio bio) {
+    long first = roundDown(bio.offsetBytes());
+    long end = roundUp(bio.offsetBytes() + bio.lengthBytes());
+    long skip = bio.offsetBytes() - first;
+    BioEnd whenFound =
+        clone -> {
+          if (clone.isCancelled() && isWholeDone(clone, skip, bio.lengthBytes())) {
+            bio.holes().addAll(clone.holes(), -skip, bio.lengthBytes());
+          } else {
+            bio.join(clone);
+          }
+          bio.complete();
+        };
+    bio.newClone(whenFound)
+        .setStartInParent(-skip)
+        .remap(lower, first)
+        .resize(end - first)
+        .submit();
+    return Verdict.TAKEN;
+  }
+
+  /** Whether a clone that was stopped had done a part all the same, and only not what is around. */
+  private static boolean isWholeDone(Bio clone, long startBytes, long lengthBytes) {
+    long behind = startBytes + lengthBytes;
+    return clone.extents().list().stream()
+        .filter(extent -> extent.endBytes() > startBytes && extent.offsetBytes() < behind)
+        .allMatch(extent -> extent.state() == State.DONE);
   }
 
   private long cut(Bio piece) {
@@ -459,7 +480,8 @@ public final class Align extends Device {
         edgeEnded(clone);
       } else {
         Bio whole = bio();
-        if (!(clone.isCancelled() && isWholeDone(clone))) {
+        long skip = whole.offsetBytes() - first;
+        if (!(clone.isCancelled() && isWholeDone(clone, skip, whole.lengthBytes()))) {
           whole.join(clone);
         }
         if (bounces && whole.op() == Op.READ) {
@@ -468,15 +490,6 @@ public final class Align extends Device {
         finish();
       }
       pieces.letGo();
-    }
-
-    /** Whether a clone that was stopped had done the piece all the same, and only not its edges. */
-    private boolean isWholeDone(Bio clone) {
-      long start = bio().offsetBytes() - first;
-      long behind = start + bio().lengthBytes();
-      return clone.extents().list().stream()
-          .filter(extent -> extent.endBytes() > start && extent.offsetBytes() < behind)
-          .allMatch(extent -> extent.state() == State.DONE);
     }
 
     private void edgeEnded(Bio clone) {

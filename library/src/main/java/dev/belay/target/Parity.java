@@ -7,6 +7,7 @@ import dev.belay.CancelFlag;
 import dev.belay.Cutter;
 import dev.belay.Device;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -289,6 +290,11 @@ public final class Parity extends Device implements LevelWork {
   @Override
   public boolean zeroesFast() {
     return false;
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    cache.showHeld(held);
   }
 
   @Override

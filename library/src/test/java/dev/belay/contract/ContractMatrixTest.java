@@ -4,7 +4,9 @@ package dev.belay.contract;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
+import dev.belay.Bio;
 import dev.belay.CancelFlag;
+import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.Op;
@@ -207,6 +209,40 @@ final class ContractMatrixTest {
           requests.forEach(ContractMatrixTest::isCancelledClean);
           assertThat(stage.log.all).isEmpty();
         });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> whatIsHeldIsShown() {
+    return withArrays(
+        cell -> cell.lower() == null || cell.lower().passes(),
+        0,
+        (cell, stage) -> {
+          CancelFlag flag = flag();
+          List<Request> requests = new ArrayList<>();
+          for (Op op : Op.values()) {
+            requests.add(stage.request(op, flag));
+          }
+          stage.settle();
+          List<Bio> shown = new ArrayList<>();
+          showAll(stage.top, shown);
+          for (Request request : requests) {
+            assertThat(request.hasEnded() || shown.contains(request.bio))
+                .as("%s is somewhere", request.op)
+                .isTrue();
+          }
+          stage.log.leaves.forEach(leaf -> leaf.setDepth(ANY));
+          stage.answerAll();
+          shown.clear();
+          showAll(stage.top, shown);
+          for (Request request : requests) {
+            assertThat(shown.contains(request.bio)).isNotEqualTo(request.hasEnded());
+          }
+        });
+  }
+
+  private static void showAll(Device device, List<Bio> shown) {
+    device.showHeld((bio, how) -> shown.add(bio.root()));
+    device.lowers().forEach(lower -> showAll(lower, shown));
   }
 
   @TestFactory

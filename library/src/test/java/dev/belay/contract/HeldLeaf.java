@@ -5,6 +5,7 @@ import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
+import dev.belay.Held;
 import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -137,6 +138,14 @@ final class HeldLeaf extends Device {
       }
       send(bio);
     }
+  }
+
+  @Override
+  public void showHeld(Held held) {
+    parked.showHeld(held, "waits");
+    log.inFlight().stream()
+        .filter(piece -> piece.leaf == this)
+        .forEach(piece -> held.show(piece.bio, "is in flight"));
   }
 
   @Override

@@ -11,6 +11,7 @@ import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.Extent;
 import dev.belay.Extents.State;
+import dev.belay.Holes;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
@@ -84,6 +85,7 @@ final class LeafMatrixTest {
 
   /** A request. */
   private static final class Ask {
+    final Bio bio;
     final MemorySegment buffer;
     final List<Outcome> outcomes = new ArrayList<>();
 
@@ -98,7 +100,7 @@ final class LeafMatrixTest {
           buffer.set(JAVA_BYTE, i, valueAt(offset + i));
         }
       }
-      Bio bio = new Bio(rig.loop, done -> outcomes.add(done.outcome()));
+      bio = new Bio(rig.loop, done -> outcomes.add(done.outcome()));
       bio.prepare(op, rig.top, offset, length, buffer, 0, flag);
       rig.loop.enter(bio);
     }
@@ -175,6 +177,34 @@ final class LeafMatrixTest {
             assertThat(outcome.kind()).isEqualTo(Kind.FAILED);
             assertThat(Objects.requireNonNull(outcome.error()).errno()).isEqualTo(Errno.EINVAL);
             assertThat(outcome.cleanBytes()).isEqualTo(range[1]);
+          }
+        });
+  }
+
+  @TestFactory
+  Stream<DynamicTest> whatIsSaidToBeAHoleReadsAsZeroes() {
+    return everywhere(
+        rig -> {
+          long size = Math.min(rig.top.limits().sizeBytes(), 1 << 20);
+          long block = 4096;
+          CancelFlag flag = new CancelFlag();
+          Random random = new Random(5);
+          for (int i = 0; i < 8; i++) {
+            rig.run(Op.WRITE, random.nextLong(size / block) * block, block, flag);
+          }
+          long zeroed = Math.min(size / 2, 300 << 10) / block * block;
+          rig.run(Op.WRITE_ZEROES, size / 4 / block * block, zeroed, flag);
+          Ask read = rig.ask(Op.READ, 0, size, flag);
+          rig.turnUntil(read);
+          Ask search = rig.ask(Op.FIND_HOLES, 0, size, flag);
+          rig.turnUntil(search);
+          assertThat(search.outcome()).isEqualTo(Outcome.done(size));
+          Holes holes = search.bio.holes();
+          assertThat(holes.size()).as("what was never written: " + holes).isPositive();
+          for (int i = 0; i < holes.size() && rig.leaf.keeps(); i++) {
+            for (long at = holes.startBytes(i); at < holes.endBytes(i); at++) {
+              assertThat(read.buffer.get(JAVA_BYTE, at)).as("byte %d, %s", at, holes).isZero();
+            }
           }
         });
   }

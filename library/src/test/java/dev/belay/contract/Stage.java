@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
 final class Stage implements AutoCloseable {
   /** A request, and how it ended. */
   final class Request {
+    final Bio bio;
     final MemorySegment buffer;
     final CancelFlag flag;
     final Op op;
@@ -41,7 +42,7 @@ final class Stage implements AutoCloseable {
           op.hasBuffer()
               ? arena.allocate(Math.max(HeldLeaf.BLOCK_BYTES, lengthBytes), 4096)
               : MemorySegment.NULL;
-      Bio bio = new Bio(loop, done -> outcomes.add(done.outcome()));
+      bio = new Bio(loop, done -> outcomes.add(done.outcome()));
       bio.prepare(op, top, offsetBytes, lengthBytes, buffer, 0, flag);
       loop.enter(bio);
     }

@@ -128,8 +128,9 @@ final class ArrayPlanner {
       } else if (dice < 7) {
         asks.add(Ask.of(Op.FLUSH, 0, 0, false, raise));
       } else {
-        Op op = dice < 35 ? Op.READ : dice < 40 ? Op.WRITE_ZEROES : Op.WRITE;
-        asks.add(Ask.of(op, block, blocks, op != Op.READ && random.nextInt(8) == 0, raise));
+        Op op = dice < 35 ? Op.READ : dice < 41 ? Op.WRITE_ZEROES : Op.WRITE;
+        op = dice < 9 ? Op.FIND_HOLES : op;
+        asks.add(Ask.of(op, block, blocks, op.changesMedium() && random.nextInt(8) == 0, raise));
       }
     }
     asks.add(Ask.pause(random.nextLong(15_000_000_000L)));

@@ -438,7 +438,7 @@ final class ArrayRun {
       case FAILED -> {
         require(outcome.error() != null, "failed without an error");
         // A read whose flag is up is not made good.
-        boolean isGivenUp = op == Op.READ && open.flag.isRaised();
+        boolean isGivenUp = !op.changesMedium() && open.flag.isRaised();
         isGivenUp |= op != Op.FLUSH && !holes.torn().isEmpty(); // nothing is made up there
         require(
             isGivenUp || !plan.isBearable(),
@@ -473,14 +473,16 @@ final class ArrayRun {
           "the extent " + extent + " ends within a block");
       int first = (int) (extent.offsetBytes() / shape.blockBytes());
       int count = (int) (extent.lengthBytes() / shape.blockBytes());
-      if (op == Op.READ) {
+      if (op == Op.FIND_HOLES) {
+        model.holesFound(open.bio.holes(), open.block, shape.blockBytes(), open.began);
+      } else if (op == Op.READ) {
         settleRead(open, first, count, extent.state());
       } else {
         int block = open.block + first;
         model.changeEnds(open.number, block, count, extent.state(), ask.fua(), open.began, oldest);
       }
     }
-    if (op != Op.READ) {
+    if (op.changesMedium()) {
       holes.writeEnds(open.block, open.blocks, now, outcome.kind() == Outcome.Kind.FAILED);
     }
   }

@@ -42,6 +42,8 @@ final class Buggy extends Device implements Waiting {
     MISDIRECTS,
     /** Completes a write when it is sent, and not when it is done. */
     COMPLETES_TOO_EARLY,
+    /** Says of the first block of every range that it is a hole. */
+    FINDS_HOLES_WHERE_NONE_ARE,
   }
 
   private final Bug bug;
@@ -87,6 +89,15 @@ final class Buggy extends Device implements Waiting {
         clone.remap(lower, bio.offsetBytes()).submit();
       }
       case MISDIRECTS -> misdirect(bio);
+      case FINDS_HOLES_WHERE_NONE_ARE ->
+          send(
+              bio,
+              clone -> {
+                if (clone.op() == Op.FIND_HOLES) {
+                  clone.parent().markHole(0, limits().logicalBlockBytes());
+                }
+                Plain.pass(clone);
+              });
       case COMPLETES_TOO_EARLY -> {
         if (bio.op() == Op.WRITE) {
           bio.newClone(clone -> {}).remap(lower, bio.offsetBytes()).submit();

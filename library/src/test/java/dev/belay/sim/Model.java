@@ -2,6 +2,7 @@
 package dev.belay.sim;
 
 import dev.belay.Extents;
+import dev.belay.Holes;
 import dev.belay.Op;
 import java.util.Arrays;
 
@@ -230,6 +231,16 @@ final class Model {
           state[entry] &= ~VISIBLE;
           hidden[entry] = now;
         }
+      }
+    }
+  }
+
+  /** A search from a granule on that began then found these: as if zeroes had been read there. */
+  void holesFound(Holes holes, int granule, int granuleBytes, int began) {
+    for (int i = 0; i < holes.size(); i++) {
+      int end = (int) (holes.endBytes(i) / granuleBytes);
+      for (int j = (int) Math.ceilDiv(holes.startBytes(i), granuleBytes); j < end; j++) {
+        readFound(granule + j, 0, began);
       }
     }
   }

@@ -33,7 +33,8 @@ final class Planner {
     Op.FLUSH,
     Op.FLUSH,
     Op.DISCARD,
-    Op.WRITE_ZEROES
+    Op.WRITE_ZEROES,
+    Op.FIND_HOLES
   };
 
   private final SplittableRandom random;

@@ -330,6 +330,10 @@ final class Run {
       }
       return;
     }
+    if (ask.op() == Op.FIND_HOLES) {
+      model.holesFound(open.bio.holes(), open.granule, GRANULE, open.began);
+      return;
+    }
     int oldest = open.began;
     for (Open other : places) {
       oldest = other.isOpen ? Math.min(oldest, other.began) : oldest;
