@@ -31,6 +31,9 @@ import org.jspecify.annotations.Nullable;
  * kernel is asked to cancel those whose flag goes up. It can stop what waits for a worker thread;
  * it cannot stop what the device has. Either way a bio completes when the kernel answers for it.
  *
+ * <p>The sockets of the loop ({@link UringSockets}) put their entries into the same ring, with a
+ * bit of their own in the token.
+ *
  * <p>Everything but {@link #wake} is for the loop's thread, or for any before the loop starts.
  */
 public final class UringPoller implements Poller, Waiting {
@@ -56,6 +59,9 @@ public final class UringPoller implements Poller, Waiting {
   private static final int CANCEL = SLOT_MASK - 1;
   private static final int MOST_SLOTS = 1 << 16;
 
+  /** Marks what was prepared for a socket; above all slots. */
+  private static final int SOCKET = 1 << 30;
+
   // What becomes of a slot.
   private static final byte QUEUED = 0;
   private static final byte SENT = 1;
@@ -67,6 +73,7 @@ public final class UringPoller implements Poller, Waiting {
   private final PinnedMemory pinned;
   private final boolean hasFileTable;
   private final boolean[] fileSlots = new boolean[FILE_SLOTS];
+  private @Nullable UringSockets sockets;
   private boolean isStarted;
   private boolean isArmed;
   private boolean isSendingEarly;
@@ -91,7 +98,10 @@ public final class UringPoller implements Poller, Waiting {
   private int rowHead;
   private int rowTail;
 
-  /** The slots of the entries prepared since the last submit; a cancel's turned over: ~slot. */
+  /**
+   * The slots of the entries prepared since the last submit; a cancel's turned over: ~slot; or
+   * SOCKET and what the sockets call it.
+   */
   private final int[] prepared;
 
   private int preparedCount;
@@ -143,6 +153,30 @@ public final class UringPoller implements Poller, Waiting {
       return "";
     } catch (RingSetupException | IllegalStateException e) {
       return String.valueOf(e.getMessage());
+    }
+  }
+
+  // --- What the sockets ask for ---
+
+  /** The sockets of the loop whose poller this is; made if there are none yet. */
+  synchronized UringSockets sockets(Loop loop) {
+    UringSockets found = sockets;
+    if (found == null) {
+      found = new UringSockets(loop, this, ring);
+      sockets = found;
+    }
+    return found;
+  }
+
+  /** An entry was prepared that the sockets know by this number, from 0 and below 2^30. */
+  void prepared(int code) {
+    prepared[preparedCount++] = SOCKET | code;
+  }
+
+  @Override
+  public void gather() {
+    if (sockets != null) {
+      sockets.gather();
     }
   }
 
@@ -228,6 +262,9 @@ public final class UringPoller implements Poller, Waiting {
   public void enter(long waitNanos) {
     start();
     boolean isQuiet = prepareRow();
+    if (sockets != null) {
+      isQuiet &= sockets.prepare();
+    }
     if (mustAbort) {
       prepareAborts();
     }
@@ -279,7 +316,7 @@ public final class UringPoller implements Poller, Waiting {
   }
 
   /** Makes room for an entry, if need be by submitting; false if the kernel takes none now. */
-  private boolean makeRoom() {
+  boolean makeRoom() {
     if (preparedCount < prepared.length) {
       return true;
     }
@@ -313,6 +350,8 @@ public final class UringPoller implements Poller, Waiting {
       int slot = prepared[--preparedCount];
       if (slot == WAKE) {
         isArmed = false;
+      } else if (slot >= SOCKET && sockets != null) {
+        sockets.withdrawn(slot & ~SOCKET);
       } else if (slot < 0) {
         states[~slot] = LOOKED_AT;
         mustAbort = true;
@@ -357,7 +396,10 @@ public final class UringPoller implements Poller, Waiting {
         int result = ring.cqeResult(seen);
         int flags = ring.cqeFlags(seen++);
         int slot = (int) token & SLOT_MASK;
-        if (slot < slots) {
+        if (token < 0 && sockets != null) {
+          sockets.answered(token, result, flags);
+          found++;
+        } else if (slot < slots) {
           if (tokens[slot] != token) {
             throw new IllegalStateException("a completion came twice, for the slot " + slot);
           }

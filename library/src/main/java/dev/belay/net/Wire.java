@@ -23,7 +23,8 @@ public interface Wire {
 
   /**
    * There is something to send: {@code sender} is asked for it just before the loop next goes to
-   * the kernel, or when the send under way has ended. Asking again before that changes nothing.
+   * the kernel, or when the send under way has ended. Asking again before that changes nothing; nor
+   * does asking once it was closed, or can send no more.
    */
   void wantSend(Sender sender);
 
@@ -42,7 +43,7 @@ public interface Wire {
    * Closes it. What is under way ends with -ECANCELED (or with what the kernel had done before it
    * noticed), then {@code closed} runs: from then on no memory is referred to. What was sent before
    * and not yet taken by the peer still arrives, where the transport can see to that. Closing twice
-   * is a defect.
+   * is a defect, and so is receiving afterwards.
    */
   void close(Runnable closed);
 

@@ -43,6 +43,9 @@ public final class Abi {
   /** More completions of the same entry follow. */
   public static final int CQE_F_MORE = 1 << 1;
 
+  /** Of a receive: the socket holds more. */
+  public static final int CQE_F_SOCK_NONEMPTY = 1 << 2;
+
   public static final int CANCEL_ALL = 1;
   public static final int CANCEL_FD = 1 << 1;
   public static final int CANCEL_ANY = 1 << 2;
@@ -51,6 +54,9 @@ public final class Abi {
   public static final int FSYNC_DATASYNC = 1;
   public static final int POLL_ADD_MULTI = 1;
   public static final int POLLIN = 1;
+  public static final int POLLERR = 1 << 3;
+  public static final int POLLHUP = 1 << 4;
+  public static final int POLLRDHUP = 1 << 13;
 
   static final int ENTER_GETEVENTS = 1;
   static final int ENTER_EXT_ARG = 1 << 3;
@@ -83,10 +89,15 @@ public final class Abi {
   public static final int OP_READ_FIXED = 4;
   public static final int OP_WRITE_FIXED = 5;
   public static final int OP_POLL_ADD = 6;
+  public static final int OP_SENDMSG = 9;
+  public static final int OP_ACCEPT = 13;
   public static final int OP_ASYNC_CANCEL = 14;
+  public static final int OP_CONNECT = 16;
   public static final int OP_FALLOCATE = 17;
   public static final int OP_READ = 22;
   public static final int OP_WRITE = 23;
+  public static final int OP_SEND = 26;
+  public static final int OP_RECV = 27;
 
   private static final String[] SETUP_NAMES =
       words(

@@ -58,12 +58,18 @@ public final class Errno {
   public static final int ERESTART = 85;
   public static final int EMSGSIZE = 90;
   public static final int EOPNOTSUPP = 95;
+  public static final int EAFNOSUPPORT = 97;
+  public static final int EADDRINUSE = 98;
+  public static final int EADDRNOTAVAIL = 99;
+  public static final int ENETUNREACH = 101;
+  public static final int ECONNABORTED = 103;
   public static final int ECONNRESET = 104;
   public static final int ENOBUFS = 105;
   public static final int ENOTCONN = 107;
   public static final int ESHUTDOWN = 108;
   public static final int ETIMEDOUT = 110;
   public static final int ECONNREFUSED = 111;
+  public static final int EHOSTUNREACH = 113;
   public static final int EALREADY = 114;
   public static final int EINPROGRESS = 115;
   public static final int ESTALE = 116;
@@ -125,12 +131,18 @@ public final class Errno {
       85 ERESTART interrupted, to be restarted
       90 EMSGSIZE the message is too long
       95 EOPNOTSUPP the operation is not supported there
+      97 EAFNOSUPPORT that kind of address is not supported here
+      98 EADDRINUSE the address is in use
+      99 EADDRNOTAVAIL the address is not one of this machine
+      101 ENETUNREACH there is no way to that network
+      103 ECONNABORTED the connection was given up
       104 ECONNRESET the peer reset the connection
       105 ENOBUFS no buffer space is available
       107 ENOTCONN not connected
       108 ESHUTDOWN the transport is shut down
       110 ETIMEDOUT timed out
       111 ECONNREFUSED the connection was refused
+      113 EHOSTUNREACH there is no way to that host
       114 EALREADY the operation has started and can no longer be stopped
       115 EINPROGRESS the operation is in progress
       116 ESTALE stale file: the server no longer knows it

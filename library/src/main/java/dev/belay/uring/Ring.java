@@ -398,7 +398,7 @@ public final class Ring implements AutoCloseable {
   }
 
   /** Six stores; the last two words of an entry were never written and stay zero. */
-  private boolean put(
+  boolean put(
       int opAndFlags,
       int fd,
       long offset,

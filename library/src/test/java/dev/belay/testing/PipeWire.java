@@ -66,6 +66,7 @@ public final class PipeWire implements Wire {
   private int range;
   private int rangeDone;
   private int sendError;
+  private boolean canSend = true;
 
   private boolean isHangUpAsked;
   private @Nullable Runnable closed;
@@ -164,8 +165,7 @@ public final class PipeWire implements Wire {
 
   @Override
   public void wantSend(Sender sender) {
-    checkUsable();
-    if (sendError == 0 || sending == null) {
+    if (closed == null && canSend) {
       wanting = sender;
       arm(sendTimer);
     }
@@ -196,8 +196,9 @@ public final class PipeWire implements Wire {
     if (sendError != 0 || range == gather.count()) {
       Sender sender = sending;
       sending = null;
+      canSend = sendError == 0;
       sender.sent(sendError);
-      if (wanting != null && closed == null) {
+      if (wanting != null && closed == null && canSend) {
         arm(sendTimer);
       }
     }
