@@ -27,6 +27,6 @@ public final class LoopSockets {
       sockets.setKeepAlive(keepAlive);
       return sockets;
     }
-    throw new IllegalStateException("there are no sockets without io_uring yet: " + missing);
+    return new ChannelSockets(loop, keepAlive);
   }
 }

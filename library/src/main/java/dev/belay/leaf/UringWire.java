@@ -49,6 +49,8 @@ final class UringWire implements Wire, SocketOwner {
 
   private boolean isHangUpAsked;
   private @Nullable Runnable closed;
+  private boolean isClosedByLoop;
+  private boolean hasToldAll;
   private boolean isOver;
 
   UringWire(UringSockets sockets, int fd, String peer) {
@@ -223,6 +225,14 @@ final class UringWire implements Wire, SocketOwner {
 
   @Override
   public void close(Runnable closed) {
+    if (isClosedByLoop) {
+      isClosedByLoop = false;
+      this.closed = closed;
+      if (hasToldAll) {
+        closed.run();
+      }
+      return;
+    }
     checkUsable();
     this.closed = closed;
     wanting = null;
@@ -240,8 +250,7 @@ final class UringWire implements Wire, SocketOwner {
 
   @Override
   public void settle() {
-    Runnable end = closed;
-    if (end == null || isOver || !isIdle() || sending != null) {
+    if (closed == null || isOver || !isIdle() || sending != null) {
       return;
     }
     leave();
@@ -250,7 +259,11 @@ final class UringWire implements Wire, SocketOwner {
     if (waiting != null) {
       waiting.ended(-Errno.ECANCELED);
     }
-    end.run();
+    hasToldAll = true;
+    Runnable last = closed; // whoever was told may have closed it only now
+    if (last != null) {
+      last.run();
+    }
   }
 
   /** Nothing of it stays with these sockets. */
@@ -269,6 +282,7 @@ final class UringWire implements Wire, SocketOwner {
   public void farewell() {
     if (closed == null && !isOver) {
       close(() -> {});
+      isClosedByLoop = true; // whoever notices may still close it
     }
   }
 

@@ -70,6 +70,8 @@ public final class PipeWire implements Wire {
 
   private boolean isHangUpAsked;
   private @Nullable Runnable closed;
+  private boolean isClosedByLoop;
+  private boolean hasToldAll;
   private boolean isOver;
 
   private PipeWire(Pipes pipes, Loop loop, String peerName, Flow in, Flow out) {
@@ -265,6 +267,14 @@ public final class PipeWire implements Wire {
 
   @Override
   public void close(Runnable closed) {
+    if (isClosedByLoop) {
+      isClosedByLoop = false;
+      this.closed = closed;
+      if (hasToldAll) {
+        closed.run();
+      }
+      return;
+    }
     checkUsable();
     this.closed = closed;
     PipeWire other = peerWire();
@@ -297,6 +307,7 @@ public final class PipeWire implements Wire {
       waiting.ended(-Errno.ECANCELED);
     }
     pipes.forget(this);
+    hasToldAll = true;
     if (closed != null) {
       closed.run();
     }
@@ -306,6 +317,7 @@ public final class PipeWire implements Wire {
   void farewell() {
     if (closed == null) {
       close(() -> {});
+      isClosedByLoop = true; // whoever notices may still close it
     }
     closeTimer.cancel();
     finish();
