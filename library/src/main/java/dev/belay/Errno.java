@@ -30,6 +30,7 @@ public final class Errno {
   public static final int ENOSYS = 38;
   public static final int ENODATA = 61;
   public static final int ETIME = 62;
+  public static final int EPROTO = 71;
   public static final int EOVERFLOW = 75;
   public static final int EOPNOTSUPP = 95;
   public static final int ECONNRESET = 104;
@@ -68,6 +69,7 @@ public final class Errno {
           Map.entry(ENOSYS, "ENOSYS: the kernel does not have this"),
           Map.entry(ENODATA, "ENODATA: no data"),
           Map.entry(ETIME, "ETIME: timer expired"),
+          Map.entry(EPROTO, "EPROTO: the peer broke the protocol"),
           Map.entry(EOVERFLOW, "EOVERFLOW: value too large"),
           Map.entry(EOPNOTSUPP, "EOPNOTSUPP: operation not supported"),
           Map.entry(ECONNRESET, "ECONNRESET: the peer reset the connection"),
