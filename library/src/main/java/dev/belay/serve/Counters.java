@@ -27,6 +27,7 @@ public record Counters(
    * @param sizeBytes how large it is
    * @param openConnections those that use it now
    * @param openRequests received and not answered yet
+   * @param openBytes how much memory they hold
    * @param traffic what was done, by connections that have ended and those that are there
    */
   public record OfExport(
@@ -35,6 +36,7 @@ public record Counters(
       long sizeBytes,
       int openConnections,
       int openRequests,
+      long openBytes,
       Traffic traffic) {}
 
   /** What was done, of all exports together. */
