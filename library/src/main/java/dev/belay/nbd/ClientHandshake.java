@@ -205,9 +205,9 @@ public final class ClientHandshake {
       violated("The server closed the connection without a word.");
     } else if (part == Part.EXPORT) {
       violated(
-          "The server closed the connection when asked for export \""
-              + wishes.exportName()
-              + "\": it has none of that name, or does not give it to us.");
+          "The server closed the connection when asked for export "
+              + Strings.quoted(wishes.exportName())
+              + ": it has none of that name, or does not give it to us.");
     } else {
       violated("The server closed the connection during " + Nbd.optionName(option) + ".");
     }
@@ -236,6 +236,11 @@ public final class ClientHandshake {
     return taken;
   }
 
+  /** How much memory the server makes this hold, besides the list. */
+  int heldBytes() {
+    return bytes.length;
+  }
+
   private void complete() {
     ByteBuffer read = ByteBuffer.wrap(bytes, 0, hasBytes);
     switch (part) {
@@ -246,11 +251,8 @@ public final class ClientHandshake {
         reply(read);
       }
       case EXPORT -> {
-        if (info.export(read.getLong(), read.getShort())) {
-          serve();
-        } else {
-          violated(info.problem());
-        }
+        info.export(read.getLong(), read.getShort());
+        serve();
       }
     }
   }
@@ -441,17 +443,15 @@ public final class ClientHandshake {
                 complete ? "" : info.problem()));
         nextInfo();
       }
-      default -> {
-        if (info.complete()) {
-          serve();
-        } else {
-          violated(info.problem());
-        }
-      }
+      default -> serve();
     }
   }
 
   private void serve() {
+    if (!info.complete()) {
+      violated(info.problem());
+      return;
+    }
     session = new Session(info.facts(), structured, extended, allocation, allocationContext);
     state = State.SERVING;
   }
@@ -493,9 +493,10 @@ public final class ClientHandshake {
         if (replyType == Nbd.REP_ERR_UNSUP && !extended) {
           exportName();
         } else if (replyType == Nbd.REP_ERR_UNKNOWN) {
-          giveUp("The server has no export \"" + wishes.exportName() + "\"" + says);
+          giveUp("The server has no export " + Strings.quoted(wishes.exportName()) + says);
         } else {
-          giveUp("The server does not give us export \"" + wishes.exportName() + "\"" + says);
+          giveUp(
+              "The server does not give us export " + Strings.quoted(wishes.exportName()) + says);
         }
       }
       default -> giveUp("The server refused " + Nbd.optionName(option) + says);

@@ -39,7 +39,10 @@ final class InfoGathering {
     }
     switch (Short.toUnsignedInt(read.getShort())) {
       case Nbd.INFO_EXPORT -> {
-        return read.remaining() == 10 && export(read.getLong(), read.getShort());
+        if (read.remaining() != 10) {
+          return false;
+        }
+        export(read.getLong(), read.getShort());
       }
       case Nbd.INFO_NAME -> {
         String canonical = Strings.take(read, read.remaining());
@@ -56,7 +59,7 @@ final class InfoGathering {
   }
 
   /** What EXPORT_NAME is answered with, too. */
-  boolean export(long size, short transmissionFlags) {
+  void export(long size, short transmissionFlags) {
     sizeBytes = size;
     flags = Short.toUnsignedInt(transmissionFlags);
     if (size < 0) {
@@ -65,7 +68,6 @@ final class InfoGathering {
               + Long.toUnsignedString(size)
               + " bytes, which is beyond all reason.";
     }
-    return size >= 0;
   }
 
   private boolean blockSize(int minimum, int preferred, int largest) {

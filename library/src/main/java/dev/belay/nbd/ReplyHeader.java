@@ -6,6 +6,7 @@ import static dev.belay.nbd.BigEndian.U32;
 import static dev.belay.nbd.BigEndian.U64;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 
 /**
  * The header of one reply or chunk, at the client's end; one a connection, for one thread. Nothing
@@ -247,8 +248,11 @@ public final class ReplyHeader {
    * @param at where the payload begins, as it was for {@link #parseFixed}
    */
   public String message(MemorySegment from, long at) {
+    if (messageBytes == 0) {
+      return "";
+    }
     byte[] text = new byte[messageBytes];
     MemorySegment.copy(from, at + 6, MemorySegment.ofArray(text), 0, messageBytes);
-    return Strings.shown(java.nio.ByteBuffer.wrap(text));
+    return Strings.shown(ByteBuffer.wrap(text));
   }
 }

@@ -236,7 +236,8 @@ public final class RequestHeader {
     }
     boolean carries = type == Nbd.CMD_READ || type == Nbd.CMD_WRITE;
     if (carries && lengthBytes > export.largestBytes()) {
-      return type == Nbd.CMD_READ && (flags & Nbd.CMD_FLAG_DF) != 0 ? Nbd.EOVERFLOW : Nbd.EINVAL;
+      // To a client whose reads may come in pieces, it says that it should ask for less.
+      return type == Nbd.CMD_READ && session.structuredReplies() ? Nbd.EOVERFLOW : Nbd.EINVAL;
     }
     return 0;
   }

@@ -195,6 +195,11 @@ public final class ServerHandshake {
     return taken;
   }
 
+  /** How much memory the client makes this hold, besides what waits to be sent. */
+  int heldBytes() {
+    return bytes.length;
+  }
+
   private void complete() {
     ByteBuffer read = ByteBuffer.wrap(bytes, 0, Math.min(hasBytes, bytes.length));
     switch (part) {
@@ -255,10 +260,24 @@ public final class ServerHandshake {
   private void answerTooLong() {
     if (option == Nbd.OPT_EXPORT_NAME) {
       end("The client asked for an export by a name that is too long.");
-    } else if (mayAnswer()) {
+    } else if (!mayAnswer()) {
+      return;
+    } else if (unknown()) {
+      unsupported();
+    } else {
       String rule = "may have " + MOST_OPTION_BYTES + " bytes here, this one had more.";
       error(Nbd.REP_ERR_TOO_BIG, "An option " + rule);
     }
+  }
+
+  private boolean unknown() {
+    return option < Nbd.OPT_EXPORT_NAME
+        || option == Nbd.OPT_PEEK_EXPORT
+        || option > Nbd.OPT_EXTENDED_HEADERS;
+  }
+
+  private void unsupported() {
+    error(Nbd.REP_ERR_UNSUP, "There is no " + Nbd.optionName(option) + " here.");
   }
 
   /** Answers what must be refused whatever the option has in it. */
@@ -315,7 +334,7 @@ public final class ServerHandshake {
           acknowledge();
         }
       }
-      default -> error(Nbd.REP_ERR_UNSUP, "There is no " + Nbd.optionName(option) + " here.");
+      default -> unsupported();
     }
   }
 
@@ -334,7 +353,7 @@ public final class ServerHandshake {
     if (extended) {
       end("The client agreed on extended headers and then sent EXPORT_NAME instead of GO.");
     } else if (facts == null) {
-      String which = name == null ? "by something that is no name" : "by the name \"" + name + "\"";
+      String which = name == null ? "by something that is no name" : Strings.quoted(name);
       end("The client asked for an export " + which + ": there is none.");
     } else {
       Session agreed = agree(facts);
@@ -403,7 +422,7 @@ public final class ServerHandshake {
     }
     ExportFacts facts = exports.find(name);
     if (facts == null) {
-      error(Nbd.REP_ERR_UNKNOWN, "There is no export \"" + name + "\".");
+      error(Nbd.REP_ERR_UNKNOWN, "There is no export " + Strings.quoted(name) + ".");
       return;
     }
     Session agreed = agree(facts);
@@ -481,7 +500,7 @@ public final class ServerHandshake {
     }
     ExportFacts facts = exports.find(query.exportName());
     if (facts == null) {
-      error(Nbd.REP_ERR_UNKNOWN, "There is no export \"" + query.exportName() + "\".");
+      error(Nbd.REP_ERR_UNKNOWN, "There is no export " + Strings.quoted(query.exportName()) + ".");
       return;
     }
     if (sets ? query.selectsAllocation() : query.listsAllocation()) {
