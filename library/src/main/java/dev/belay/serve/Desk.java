@@ -6,6 +6,7 @@ import dev.belay.nbd.ExportFacts;
 import dev.belay.nbd.ServerHandshake;
 import dev.belay.net.Address;
 import dev.belay.net.Sockets;
+import dev.belay.net.Tls;
 import dev.belay.net.Wire;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -141,6 +142,17 @@ final class Desk implements ServerHandshake.Exports {
 
   ServerOptions options() {
     return options;
+  }
+
+  @Nullable Tls tls() {
+    return options.tls();
+  }
+
+  ServerHandshake.Tls tlsMode() {
+    if (options.tls() == null) {
+      return ServerHandshake.Tls.OFF;
+    }
+    return options.isTlsRequired() ? ServerHandshake.Tls.REQUIRED : ServerHandshake.Tls.OFFERED;
   }
 
   /** How many clients are there, in all. Any thread. */

@@ -7,10 +7,13 @@ import dev.belay.nbd.ServerHandshake;
 import dev.belay.nbd.ServerHandshake.State;
 import dev.belay.net.Gather;
 import dev.belay.net.Sender;
+import dev.belay.net.Tls;
+import dev.belay.net.TlsWire;
 import dev.belay.net.Wire;
 import dev.belay.stack.Durations;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,7 +30,9 @@ final class Greeting implements Sender {
   private final Timer timer;
   private final Arena arena = Arena.ofConfined();
   private final MemorySegment buffer = arena.allocate(BUFFER_BYTES, 8);
-  private final Wire wire;
+  private Wire wire;
+  private boolean isEncrypted;
+  private boolean isShaking;
   private int start;
   private int end;
   private boolean isClosing;
@@ -51,7 +56,7 @@ final class Greeting implements Sender {
     this.wire = wire;
     this.number = number;
     acceptedNanos = desk.loop().clock().nanos();
-    handshake = new ServerHandshake(desk, ServerHandshake.Tls.OFF);
+    handshake = new ServerHandshake(desk, desk.tlsMode());
     timer = desk.loop().timers().newTimer(this::late);
     timer.set(desk.loop().clock().after(desk.options().handshakeTimeout().toNanos()));
     goOn();
@@ -97,7 +102,10 @@ final class Greeting implements Sender {
     }
   }
 
-  private static String broken(int result) {
+  private String broken(int result) {
+    if (wire instanceof TlsWire tls && !tls.failure().isEmpty()) {
+      return "TLS: " + tls.failure();
+    }
     return "the connection broke during the handshake: " + Errno.describe(-result);
   }
 
@@ -140,9 +148,30 @@ final class Greeting implements Sender {
   /** All is said: on to TLS, or to the export, or away. */
   private void leave() {
     switch (handshake.state()) {
+      case START_TLS -> startTls();
       case SERVING -> serve();
       default -> refuse(handshake.reason(), !handshake.wished());
     }
+  }
+
+  private void startTls() {
+    Tls tls = Objects.requireNonNull(desk.tls());
+    isShaking = true;
+    isEncrypted = true;
+    wire = TlsWire.server(desk.loop(), wire, tls, takeLeftover(), this::shaken);
+  }
+
+  private void shaken(int result, String sentence) {
+    isShaking = false;
+    if (isClosing) {
+      return;
+    }
+    if (result < 0) {
+      refuse("TLS: " + sentence, true);
+      return;
+    }
+    handshake.encrypted();
+    goOn();
   }
 
   private byte[] takeLeftover() {
@@ -155,7 +184,7 @@ final class Greeting implements Sender {
 
   private void serve() {
     Greeted greeted =
-        new Greeted(number, handshake.session(), false, acceptedNanos, takeLeftover());
+        new Greeted(number, handshake.session(), isEncrypted, acceptedNanos, takeLeftover());
     isClosing = true;
     forget();
     desk.serve(this, wire, greeted);
@@ -163,7 +192,11 @@ final class Greeting implements Sender {
 
   private void late() {
     String time = Durations.print(desk.options().handshakeTimeout().toNanos());
-    refuse("it did not say within " + time + " what it wants", true);
+    refuse(
+        isShaking
+            ? "its TLS handshake was not done after " + time
+            : "it did not say within " + time + " what it wants",
+        true);
   }
 
   /** The server stops: it is told so where it asks for anything more, and soon cut off. */

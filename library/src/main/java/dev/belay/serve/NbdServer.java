@@ -134,6 +134,7 @@ public final class NbdServer implements AutoCloseable {
   public Address listen(Address address) throws IOException {
     if (address instanceof Address.Tcp tcp
         && !options.allowsPlaintextTcp()
+        && (options.tls() == null || !options.isTlsRequired())
         && !isLoopback(tcp.host())) {
       throw new IOException(
           "%s is reached by other machines: serve it with TLS that is demanded of every client, or"

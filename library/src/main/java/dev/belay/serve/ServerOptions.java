@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.serve;
 
+import dev.belay.net.Tls;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a server allows. {@link #DEFAULTS}, changed by the {@code with} methods.
@@ -21,6 +23,9 @@ import java.time.Duration;
  * @param unixMode the permission bits of the file of a unix socket
  * @param allowsPlaintextTcp whether clients of other machines may come without TLS; else only
  *     loopback addresses may be listened at without it
+ * @param tls the server's certificates; null for no TLS
+ * @param isTlsRequired whether clients are told and served nothing without TLS; matters only where
+ *     there is any
  */
 public record ServerOptions(
     int mostConnections,
@@ -30,7 +35,9 @@ public record ServerOptions(
     Duration idleTimeout,
     Duration stallTimeout,
     int unixMode,
-    boolean allowsPlaintextTcp) {
+    boolean allowsPlaintextTcp,
+    @Nullable Tls tls,
+    boolean isTlsRequired) {
 
   /** 1024 connections, 64 MiB each, 1 GiB in all; 10 s to say hello, 30 s a stall, mode 0600. */
   public static final ServerOptions DEFAULTS =
@@ -42,7 +49,9 @@ public record ServerOptions(
           Duration.ZERO,
           Duration.ofSeconds(30),
           0600,
-          false);
+          false,
+          null,
+          true);
 
   public ServerOptions {
     require(mostConnections >= 1, "at least 1 connection is allowed, not " + mostConnections);
@@ -77,7 +86,9 @@ public record ServerOptions(
         idleTimeout,
         stallTimeout,
         unixMode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same with other limits of memory: of each connection, and in all. */
@@ -90,7 +101,9 @@ public record ServerOptions(
         idleTimeout,
         stallTimeout,
         unixMode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same with another time for the handshake. */
@@ -103,7 +116,9 @@ public record ServerOptions(
         idleTimeout,
         stallTimeout,
         unixMode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same with another idle time; zero for as long as clients like. */
@@ -116,7 +131,9 @@ public record ServerOptions(
         time,
         stallTimeout,
         unixMode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same with another stall time. */
@@ -129,7 +146,9 @@ public record ServerOptions(
         idleTimeout,
         time,
         unixMode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same with other permission bits for unix sockets. */
@@ -142,7 +161,9 @@ public record ServerOptions(
         idleTimeout,
         stallTimeout,
         mode,
-        allowsPlaintextTcp);
+        allowsPlaintextTcp,
+        tls,
+        isTlsRequired);
   }
 
   /** The same, and clients of other machines may come without TLS, or not. */
@@ -155,6 +176,23 @@ public record ServerOptions(
         idleTimeout,
         stallTimeout,
         unixMode,
-        isAllowed);
+        isAllowed,
+        tls,
+        isTlsRequired);
+  }
+
+  /** The same with TLS: demanded of every client, or left to its choice. */
+  public ServerOptions withTls(Tls tls, boolean isRequired) {
+    return new ServerOptions(
+        mostConnections,
+        mostBytesPerConnection,
+        mostBytes,
+        handshakeTimeout,
+        idleTimeout,
+        stallTimeout,
+        unixMode,
+        allowsPlaintextTcp,
+        tls,
+        isRequired);
   }
 }
