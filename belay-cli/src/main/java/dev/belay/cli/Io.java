@@ -3,7 +3,10 @@ package dev.belay.cli;
 
 import dev.belay.CancelFlag;
 import dev.belay.Extents;
+import dev.belay.Holes;
 import dev.belay.Outcome;
+import dev.belay.front.CancelledException;
+import dev.belay.front.IoOptions;
 import dev.belay.front.Volume;
 import dev.belay.stack.Durations;
 import dev.belay.stack.Sizes;
@@ -28,7 +31,11 @@ import picocli.CommandLine.Spec;
 /** {@code belay io OP STACK}: one operation on a range of a stack, which can be stopped midway. */
 @Command(
     name = "io",
-    description = "Read, write, verify, discard, zero or flush a stack, and say what was done.",
+    description = {
+      "Read, write, verify, discard, zero or flush a stack, and say what was done; or print its"
+          + " holes,",
+      "which read as zeroes because nothing is stored there."
+    },
     mixinStandardHelpOptions = true,
     footer = {
       "",
@@ -44,7 +51,8 @@ final class Io implements Callable<Integer> {
     verify,
     discard,
     zeroes,
-    flush
+    flush,
+    holes
   }
 
   /** What is written, and what verify expects. */
@@ -133,6 +141,9 @@ final class Io implements Callable<Integer> {
       if (until != null) {
         flag = flag.withDeadline(until);
       }
+      if (operation == Operation.holes) {
+        return printHoles(volume, begin, begin + bytes, flag);
+      }
       IoRun run = new IoRun(volume, operation, begin, bytes, blockBytes, depth, flag);
       run.setContent(content, seed);
       try (FileChannel channel = openFile();
@@ -149,6 +160,29 @@ final class Io implements Callable<Integer> {
     }
   }
 
+  private int printHoles(Volume volume, long begin, long end, CancelFlag flag) throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    long found = 0;
+    long at = begin;
+    try (OnExit onExit = OnExit.ask(flag::raise)) {
+      while (at < end && !onExit.isAsked()) {
+        Holes holes = volume.findHoles(at, end - at, IoOptions.NONE.withFlag(flag));
+        for (int i = 0; i < holes.size(); i++) {
+          long length = holes.endBytes(i) - holes.startBytes(i);
+          out.printf("  %14d + %d%n", at + holes.startBytes(i), length);
+        }
+        found += holes.bytes();
+        // Where there are more than fit into one answer, it says from where on to ask again.
+        at = holes.endBytes() == Long.MAX_VALUE ? end : at + holes.endBytes();
+      }
+    } catch (CancelledException e) {
+      // What was found before is true.
+    }
+    out.printf("%s of %s are holes%n", Units.bytes(found), Units.bytes(at - begin));
+    out.flush();
+    return at < end ? Main.CANCELLED : Main.DONE;
+  }
+
   private boolean takesContent() {
     return operation == Operation.write || operation == Operation.verify;
   }
@@ -156,7 +190,7 @@ final class Io implements Callable<Integer> {
   private long defaultBlockBytes() {
     return switch (operation) {
       case read, write, verify, flush -> 1 << 20;
-      case discard, zeroes -> Long.MAX_VALUE;
+      case discard, zeroes, holes -> Long.MAX_VALUE;
     };
   }
 

@@ -177,7 +177,7 @@ final class IoRun {
       }
       case discard -> new Sent(at, length, volume.discardAsync(offset, length, options()), null);
       case zeroes -> new Sent(at, length, volume.writeZeroesAsync(offset, length, options()), null);
-      case flush -> throw new IllegalStateException("a flush has no range");
+      case flush, holes -> throw new IllegalStateException(operation + " moves no bytes");
     };
   }
 

@@ -32,6 +32,15 @@ final class IoTest {
   }
 
   @Test
+  void printsWhereNothingIsStored() {
+    String sparse = "stripe(memory(size=1M), memory(size=1M), chunk=256k)";
+    Run holes = Run.of("io", "holes", sparse, "--offset=256k");
+    assertThat(holes.code()).as(holes.all()).isZero();
+    assertThat(holes.out()).contains("262144 + 1835008").contains("1.8 MiB of 1.8 MiB are holes");
+    assertThat(Run.of("io", "holes", path).out()).contains(" of 4 MiB are holes");
+  }
+
+  @Test
   void whatIsWrongIsFoundAndExplained() throws IOException {
     Run otherSeed = Run.of("io", "verify", path, "--seed=2");
     assertThat(otherSeed.code()).isEqualTo(1);

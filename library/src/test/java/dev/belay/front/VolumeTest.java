@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.belay.CancelFlag;
+import dev.belay.Holes;
 import dev.belay.Loop;
 import dev.belay.Outcome;
 import dev.belay.leaf.Memory;
@@ -34,6 +35,21 @@ final class VolumeTest {
       bytes[i] = (byte) (i * 31 + seed);
     }
     return bytes;
+  }
+
+  @Test
+  void findsWhereNothingIsStored() throws Exception {
+    try (Volume volume = memory()) {
+      assertThat(volume.findHoles(0, 1 << 20, IoOptions.NONE)).hasToString("[0+1048576]");
+      volume.write(300 << 10, pattern(512, 1));
+      Holes holes = volume.findHoles(512, (1 << 20) - 512, IoOptions.NONE);
+      assertThat(holes).hasToString("[0+261632, 523776+524288]");
+      assertThat(holes.endBytes()).isEqualTo(Long.MAX_VALUE);
+      CancelFlag flag = new CancelFlag();
+      flag.raise();
+      assertThatThrownBy(() -> volume.findHoles(0, 512, IoOptions.NONE.withFlag(flag)))
+          .isInstanceOf(CancelledException.class);
+    }
   }
 
   @Test

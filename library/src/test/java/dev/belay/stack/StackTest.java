@@ -25,11 +25,28 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Devices from text: that options reach them, and that a mistake says where and leaves nothing. */
 final class StackTest {
   @TempDir Path directory;
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "linear(memory(size=1M))|true",
+        "stripe(memory(size=1M), null(size=1M))|true",
+        "align(raid1(memory(size=1M), memory(size=1M)))|true",
+        "raid5(memory(size=1M), memory(size=1M), memory(size=1M))|false",
+        "concat(memory(size=1M), raid5(memory(size=1M), memory(size=1M)))|false"
+      })
+  void whetherZeroesAreCheapDependsOnAllThatIsBelow(String expression, boolean isFast) {
+    Loop loop = Loop.driven();
+    assertThat(Stack.build(loop, expression).zeroesFast()).isEqualTo(isFast);
+    assertThat(loop.close(0)).isZero();
+  }
 
   @Test
   void everyDeviceTakesNoOptionThatItDoesNotKnow() {
