@@ -19,15 +19,23 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** An open address of {@link ChannelSockets}, with a thread that accepts. */
 final class ChannelListener implements Sockets.Listener {
+  /** Ready before it is needed, as there are no descriptors left to read its settings then. */
+  private static final System.Logger LOG = System.getLogger("dev.belay");
+
   private static final int BACKLOG = 1024;
   private static final int MOST_PATH_BYTES = 107;
   private static final long PAUSE_MILLIS = 100;
+
+  /** Descriptors kept for the moment when there are no others, in which something must be said. */
+  private static final int RESERVE = 4;
 
   private final ChannelSockets sockets;
   private final ServerSocketChannel channel;
@@ -35,6 +43,9 @@ final class ChannelListener implements Sockets.Listener {
   private final @Nullable UnixFile file;
   private final Consumer<Wire> accepted;
   private final AtomicBoolean isClosed = new AtomicBoolean();
+
+  /** Of the listener's thread. */
+  private final List<SocketChannel> reserve = new ArrayList<>();
 
   private ChannelListener(
       ChannelSockets sockets,
@@ -151,6 +162,7 @@ final class ChannelListener implements Sockets.Listener {
   /** On the listener's thread. */
   private void acceptAll() {
     boolean hasComplained = false;
+    fillReserve();
     while (!isClosed.get()) {
       try {
         SocketChannel made = channel.accept();
@@ -159,16 +171,34 @@ final class ChannelListener implements Sockets.Listener {
           ChannelWire.closeQuietly(made);
         }
       } catch (ClosedChannelException e) {
-        return;
+        break;
       } catch (IOException e) {
         if (!hasComplained && !isClosed.get()) {
           hasComplained = true;
           String sentence = address + ": new connections have to wait, accept: " + e.getMessage();
-          System.getLogger("dev.belay").log(System.Logger.Level.WARNING, sentence);
+          emptyReserve();
+          LOG.log(System.Logger.Level.WARNING, sentence);
+          fillReserve();
         }
         pause();
       }
     }
+    emptyReserve();
+  }
+
+  private void fillReserve() {
+    try {
+      while (reserve.size() < RESERVE) {
+        reserve.add(SocketChannel.open());
+      }
+    } catch (IOException e) {
+      // Then there are fewer, and what is said may get lost.
+    }
+  }
+
+  private void emptyReserve() {
+    reserve.forEach(ChannelWire::closeQuietly);
+    reserve.clear();
   }
 
   private static void pause() {

@@ -30,8 +30,14 @@ import org.jspecify.annotations.Nullable;
  * can, else one for each. Where there are no descriptors left it waits a little, and says so once.
  */
 final class UringListener implements Sockets.Listener, SocketOwner {
+  /** Ready before it is needed, as there are no descriptors left to read its settings then. */
+  private static final System.Logger LOG = System.getLogger("dev.belay");
+
   private static final int BACKLOG = 1024;
   private static final long PAUSE_NANOS = 100_000_000;
+
+  /** Descriptors kept for the moment when there are no others, in which something must be said. */
+  private static final int RESERVE = 4;
 
   private final UringSockets sockets;
   private final int fd;
@@ -44,6 +50,7 @@ final class UringListener implements Sockets.Listener, SocketOwner {
   private boolean acceptsMany = true;
   private boolean hasComplained;
   private boolean isGone;
+  private final int[] reserve = new int[RESERVE];
 
   private UringListener(
       UringSockets sockets,
@@ -56,6 +63,22 @@ final class UringListener implements Sockets.Listener, SocketOwner {
     this.address = address;
     this.file = file;
     this.accepted = accepted;
+    fillReserve();
+  }
+
+  private void fillReserve() {
+    for (int i = 0; i < RESERVE; i++) {
+      reserve[i] = Kernel.eventfd();
+    }
+  }
+
+  private void emptyReserve() {
+    for (int i = 0; i < RESERVE; i++) {
+      if (reserve[i] >= 0) {
+        Kernel.close(reserve[i]);
+        reserve[i] = -1;
+      }
+    }
   }
 
   // --- Opening: any thread ---
@@ -214,7 +237,9 @@ final class UringListener implements Sockets.Listener, SocketOwner {
       hasComplained = true;
       String sentence =
           address + ": new connections have to wait, accept: " + Errno.sentence(result);
-      System.getLogger("dev.belay").log(System.Logger.Level.WARNING, sentence);
+      emptyReserve();
+      LOG.log(System.Logger.Level.WARNING, sentence);
+      fillReserve();
     }
     Timers.Timer timer = pause;
     if (timer == null) {
@@ -265,7 +290,7 @@ final class UringListener implements Sockets.Listener, SocketOwner {
       if (file != null) {
         file.remove();
       }
-      Kernel.close(fd);
+      release();
     }
   }
 
@@ -297,6 +322,7 @@ final class UringListener implements Sockets.Listener, SocketOwner {
   private void release() {
     if (!isGone) {
       isGone = true;
+      emptyReserve();
       Kernel.close(fd);
     }
   }

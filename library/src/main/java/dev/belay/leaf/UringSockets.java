@@ -301,6 +301,7 @@ final class UringSockets implements Sockets {
 
   /** Closes all there is, and turns until the kernel has nothing of it any more. */
   private void farewell() {
+    RuntimeException defect = null;
     isOver = true;
     List.copyOf(connecting).forEach(UringConnect::farewell);
     for (int i = 0; i < opCount; i++) {
@@ -315,10 +316,17 @@ final class UringSockets implements Sockets {
         throw new IllegalStateException(
             opCount - freeCount + " socket operations were not answered when the loop closed");
       }
-      poller.enter(FAREWELL_STEP_NANOS);
-      poller.reap();
+      try {
+        poller.enter(FAREWELL_STEP_NANOS);
+        poller.reap();
+      } catch (RuntimeException e) {
+        defect = e; // of one that was told; the others have to be told, too
+      }
     }
     spare.forEach(Message::close);
     spare.clear();
+    if (defect != null) {
+      throw defect;
+    }
   }
 }
