@@ -89,6 +89,9 @@ public final class Main implements Runnable {
         new Doctor(),
         new Describe(),
         new Md(),
+        new Serve(),
+        new Ps(),
+        new Cancel(),
         new Completion());
   }
 

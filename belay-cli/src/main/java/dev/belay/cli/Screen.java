@@ -60,7 +60,8 @@ final class Screen {
     out.flush();
   }
 
-  private void wipe() {
+  /** Takes the line that changes away. */
+  void wipe() {
     if (isDrawn) {
       out.print("\r\u001b[K");
       isDrawn = false;
