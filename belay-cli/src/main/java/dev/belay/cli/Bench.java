@@ -285,6 +285,10 @@ final class Bench implements Callable<Integer> {
   }
 
   private void prepareFiles(Expression expression) throws IOException {
+    require(
+        !pattern.writes() || overwrite || !BenchFiles.leaves(expression).contains("nbd"),
+        "this bench would write noise over a remote export: say --overwrite if nobody needs what is"
+            + " in it");
     for (Path path : BenchFiles.of(expression)) {
       if (!Files.exists(path)) {
         if (spanBytes == null) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.cli;
 
+import dev.belay.nbd.NbdUri;
 import dev.belay.stack.BarePath;
 import dev.belay.stack.DeviceCall;
 import dev.belay.stack.Expression;
@@ -35,19 +36,19 @@ final class BenchFiles {
   static List<Path> of(Expression expression) {
     List<Path> found = new ArrayList<>();
     for (Expression part : expression.inTextOrder()) {
-      if (part instanceof BarePath path) {
+      if (part instanceof BarePath path && !NbdUri.isOne(path.path())) {
         found.add(Path.of(path.path()));
       }
     }
     return found;
   }
 
-  /** The names of the devices at the bottom: null, memory, file. */
+  /** The names of the devices at the bottom: null, memory, file, nbd. */
   static List<String> leaves(Expression expression) {
     List<String> found = new ArrayList<>();
     for (Expression part : expression.inTextOrder()) {
-      if (part instanceof BarePath) {
-        found.add("file");
+      if (part instanceof BarePath path) {
+        found.add(NbdUri.isOne(path.path()) ? "nbd" : "file");
       } else if (part instanceof DeviceCall call && call.args().isEmpty()) {
         found.add(call.name());
       }

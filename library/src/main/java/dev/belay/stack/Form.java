@@ -12,7 +12,7 @@ import java.util.List;
  * @param name the device's name
  * @param leastLowers how many devices it stands on, at least
  * @param mostLowers and at most; {@link Integer#MAX_VALUE} for any number
- * @param takesPath whether it takes one path instead of devices
+ * @param takes what it takes instead of devices, such as "the path of a file"; empty for devices
  * @param opener makes the device
  * @param options the keys it knows
  */
@@ -20,7 +20,7 @@ record Form(
     String name,
     int leastLowers,
     int mostLowers,
-    boolean takesPath,
+    String takes,
     Opener opener,
     List<String> options) {
 
@@ -37,34 +37,47 @@ record Form(
 
   /** A device that stands on nothing. */
   static Form leaf(String name, Opener opener, String... options) {
-    return new Form(name, 0, 0, false, opener, List.of(options));
+    return new Form(name, 0, 0, "", opener, List.of(options));
   }
 
   /** A device that stands on a file. */
   static Form onPath(String name, Opener opener, String... options) {
-    return new Form(name, 0, 0, true, opener, List.of(options));
+    return new Form(name, 0, 0, "the path of a file", opener, List.of(options));
+  }
+
+  /** A device that stands on something far away. */
+  static Form onUri(String name, Opener opener, String... options) {
+    return new Form(name, 0, 0, "the URI of an export", opener, List.of(options));
   }
 
   /** A device that stands on one other. */
   static Form onOne(String name, Opener opener, String... options) {
-    return new Form(name, 1, 1, false, opener, List.of(options));
+    return new Form(name, 1, 1, "", opener, List.of(options));
   }
 
   /** A device that stands on {@code least} others or more. */
   static Form onMany(String name, int least, Opener opener, String... options) {
-    return new Form(name, least, Integer.MAX_VALUE, false, opener, List.of(options));
+    return new Form(name, least, Integer.MAX_VALUE, "", opener, List.of(options));
+  }
+
+  /** Whether one path, or something else that is no device, stands in the parentheses. */
+  boolean takesPath() {
+    return !takes.isEmpty();
   }
 
   /** Checks what stands in the parentheses, but for the values of the options. */
   void check(DeviceCall call) {
-    if (takesPath) {
+    if (takesPath()) {
       call.checkArgs(1, 1);
       if (call.args().getFirst() instanceof DeviceCall device) {
         throw device.error(
             name
-                + " takes the path of a file, but "
+                + " takes "
+                + takes
+                + ", but "
                 + device.name()
-                + " is a device: write a path");
+                + " is a device: write "
+                + (takes.contains("path") ? "a path" : "one, in quotes"));
       }
     } else {
       call.checkArgs(leastLowers, mostLowers);

@@ -6,6 +6,8 @@ import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.leaf.FileOptions;
 import dev.belay.leaf.Memory;
+import dev.belay.leaf.Nbd;
+import dev.belay.leaf.NbdOptions;
 import dev.belay.leaf.Null;
 import dev.belay.leaf.ThreadFile;
 import dev.belay.leaf.UringFile;
@@ -14,6 +16,9 @@ import dev.belay.md.CopiesLayout;
 import dev.belay.md.Level;
 import dev.belay.md.ParityLayout;
 import dev.belay.md.ZonesLayout;
+import dev.belay.nbd.NbdUri;
+import dev.belay.net.Address;
+import dev.belay.net.Sockets;
 import dev.belay.target.Align;
 import dev.belay.target.Concat;
 import dev.belay.target.Delay;
@@ -25,6 +30,8 @@ import dev.belay.target.Parity;
 import dev.belay.target.Raid0;
 import dev.belay.target.Stripe;
 import dev.belay.target.Throttle;
+import dev.belay.testing.Pipes;
+import dev.belay.testing.SimNbd;
 import dev.belay.uring.UringSupport;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -152,9 +159,21 @@ final class MatrixRows {
             (loop, dir) ->
                 UringFile.open(
                     loop, options(dir, "uring"), UringTuning.DEFAULT.withPiece(16 << 10)));
+    Leaf nbd = new Leaf("nbd", true, (loop, dir) -> nbd(loop));
     return UringSupport.look().usable()
-        ? List.of(memory, none, threads, uring)
-        : List.of(memory, none, threads);
+        ? List.of(memory, none, threads, uring, nbd)
+        : List.of(memory, none, threads, nbd);
+  }
+
+  /** Over a network in memory, with the server on the same loop. */
+  private static Device nbd(Loop loop) {
+    Sockets sockets = new Pipes(1).of(loop);
+    SimNbd server =
+        new SimNbd(sockets, new Address.Unix("/sim"), (int) LEAF_BYTES, 1)
+            .withBlocks(BLOCK, 32 << 10);
+    NbdUri uri = NbdUri.parse("nbd+unix:///disk?socket=/sim");
+    return new Nbd(
+        loop, sockets, NbdOptions.of(uri).withConnections(2).withDepth(8), server.session());
   }
 
   private static FileOptions options(Path directory, String name) {
