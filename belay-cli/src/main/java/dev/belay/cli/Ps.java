@@ -55,21 +55,28 @@ final class Ps implements Callable<Integer> {
       return Main.DONE;
     }
     List<Map<String, @Nullable Object>> answers = new ArrayList<>();
+    int code = Main.DONE;
     for (Path socket : servers.sockets()) {
-      answers.add(ControlCall.ask(socket, "ps"));
+      try {
+        answers.add(ControlCall.ask(socket, "ps"));
+      } catch (IOException e) {
+        // The others are shown all the same.
+        spec.commandLine().getErr().println("belay: " + Main.sentence(e));
+        code = Main.FAILED;
+      }
     }
     if (json) {
       Map<String, Object> all = new LinkedHashMap<>();
       all.put("servers", answers);
       out.println(Json.print(all));
-      return Main.DONE;
+      return code;
     }
-    if (answers.isEmpty()) {
+    if (servers.sockets().isEmpty()) {
       out.println("no server of this user is running; belay serve starts one");
     }
     for (Map<String, @Nullable Object> answer : answers) {
       new PsText(answer, servers.sockets().size() > 1).lines().forEach(out::println);
     }
-    return Main.DONE;
+    return code;
   }
 }

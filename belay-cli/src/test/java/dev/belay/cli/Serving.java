@@ -51,7 +51,7 @@ final class Serving implements AutoCloseable {
 
   /** The TCP port at which it listens. */
   int port() {
-    Matcher matcher = Pattern.compile("nbd://localhost(?::(\\d+))?/").matcher(said());
+    Matcher matcher = Pattern.compile("nbds?://localhost(?::(\\d+))?/").matcher(said());
     assertThat(matcher.find()).as(said()).isTrue();
     return matcher.group(1) == null ? 10809 : Integer.parseInt(matcher.group(1));
   }
