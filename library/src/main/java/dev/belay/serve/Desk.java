@@ -101,7 +101,13 @@ final class Desk implements ServerHandshake.Exports {
     String name = greeted.session().export().name();
     for (Place each : places) {
       if (each.served.export().name().equals(name)) {
-        wire.move(each.sockets, moved -> each.served.arrived(moved, greeted));
+        try {
+          wire.move(each.sockets, moved -> each.served.arrived(moved, greeted));
+        } catch (IllegalArgumentException e) {
+          // The kernel gave a ring to one of the two loops, and none to the other.
+          log.note("A client could not be handed to its export: " + e.getMessage() + ".");
+          wire.close(this::gone);
+        }
         return;
       }
     }

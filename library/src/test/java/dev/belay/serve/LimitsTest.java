@@ -34,7 +34,7 @@ final class LimitsTest {
       TestClient header = stage.connect(true);
       header.send(new byte[] {0x25, 0x60});
       TestClient payload = stage.connect(true);
-      payload.send(TestClient.bytes(TestClient.WRITE, 0, 1, 0, 1 << 20, new byte[500_000]));
+      payload.send(payload.bytes(TestClient.WRITE, 0, 1, 0, 1 << 20, new byte[500_000]));
       TestClient silent = stage.connect(true);
       stage.turnUntil(() -> stage.reports.size() == 2);
       assertThat(stage.reports).allMatch(each -> each.why().contains("the rest of a request"));

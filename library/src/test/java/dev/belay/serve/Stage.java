@@ -3,7 +3,6 @@ package dev.belay.serve;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Loop;
 import dev.belay.nbd.Session;
@@ -24,7 +23,6 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One export over a simulated device, its connections over a network in memory, all on one driven
@@ -101,11 +99,18 @@ final class Stage implements AutoCloseable {
 
   /** A client that was greeted, with chunks and base:allocation or without both. */
   TestClient connect(boolean hasChunks) {
+    return connect(hasChunks ? TestClient.Replying.CHUNKS : TestClient.Replying.SIMPLE);
+  }
+
+  /** A client that was greeted. */
+  TestClient connect(TestClient.Replying replying) {
     PipeWire[] both = pipes.pair(loop);
-    Session session = new Session(served.facts(), hasChunks, false, hasChunks, 1);
+    boolean hasChunks = replying != TestClient.Replying.SIMPLE;
+    boolean isExtended = replying == TestClient.Replying.EXTENDED;
+    Session session = new Session(served.facts(), hasChunks, isExtended, hasChunks, 1);
     served.arrived(
         both[0], new Greeted(++connections, session, false, clock.nowNanos(), new byte[0]));
-    TestClient client = new TestClient(loop, both[1], hasChunks);
+    TestClient client = new TestClient(both[1], replying);
     clients.add(client);
     return client;
   }
@@ -126,11 +131,6 @@ final class Stage implements AutoCloseable {
     boolean[] isOver = {false};
     loop.timers().newTimer(() -> isOver[0] = true).set(end);
     turnUntil(() -> isOver[0]);
-  }
-
-  /** The request of a bio, which says what the client asked for. */
-  static @Nullable Bio rootOf(Bio bio) {
-    return Recording.rootOf(bio);
   }
 
   void assertNothingIsLeft() {

@@ -44,7 +44,7 @@ final class StopTest {
         client.write(i * 4096L, new byte[4096]);
       }
       TestClient half = stage.connect(true);
-      half.send(TestClient.bytes(TestClient.WRITE, 0, 1, 0, 60_000, new byte[50_000]));
+      half.send(half.bytes(TestClient.WRITE, 0, 1, 0, 60_000, new byte[50_000]));
       stage.turnUntil(() -> stage.loop.openRequests() == 20 && half.hasSentAll());
       stage.pass(Duration.ofMillis(60));
       stage.served.stop();

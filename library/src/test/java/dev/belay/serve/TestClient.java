@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.serve;
 
-import dev.belay.Loop;
 import dev.belay.net.Gather;
 import dev.belay.net.Sender;
 import dev.belay.testing.PipeWire;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -53,7 +53,7 @@ final class TestClient implements Sender {
   final PipeWire wire;
   final List<String> complaints = new ArrayList<>();
   final Map<Long, Answer> asked = new HashMap<>();
-  private final boolean hasChunks;
+  private final Replying replying;
   private final MemorySegment in = Arena.ofAuto().allocate(64 << 10);
   private final ArrayDeque<byte[]> toSend = new ArrayDeque<>();
   private @Nullable MemorySegment sending;
@@ -70,10 +70,17 @@ final class TestClient implements Sender {
   boolean isOver;
   int endedWith;
 
-  TestClient(Loop loop, PipeWire wire, boolean hasChunks) {
-    assert wire.loop() == loop;
+  /** What was agreed on. */
+  enum Replying {
+    SIMPLE,
+    CHUNKS,
+    /** Chunks, and lengths of 64 bits. */
+    EXTENDED
+  }
+
+  TestClient(PipeWire wire, Replying replying) {
     this.wire = wire;
-    this.hasChunks = hasChunks;
+    this.replying = replying;
     receive();
   }
 
@@ -86,8 +93,19 @@ final class TestClient implements Sender {
     return bytes(type, flags, cookie, offsetBytes, lengthBytes, payload);
   }
 
-  static byte[] bytes(
+  byte[] bytes(
       int type, int flags, long cookie, long offsetBytes, long lengthBytes, byte[] payload) {
+    if (replying == Replying.EXTENDED) {
+      return ByteBuffer.allocate(32 + payload.length)
+          .putInt(0x21e41c71)
+          .putShort((short) (type == WRITE ? flags | 32 : flags))
+          .putShort((short) type)
+          .putLong(cookie)
+          .putLong(offsetBytes)
+          .putLong(lengthBytes)
+          .put(payload)
+          .array();
+    }
     return ByteBuffer.allocate(28 + payload.length)
         .putInt(0x25609513)
         .putShort((short) flags)
@@ -225,21 +243,25 @@ final class TestClient implements Sender {
       return false;
     }
     int magic = from.getInt();
-    if (magic == 0x67446698) {
+    if (magic == 0x67446698 && replying != Replying.EXTENDED) {
       return takeSimple(from);
     }
-    if (magic != 0x668e33ef || !hasChunks) {
+    boolean isExtended = replying == Replying.EXTENDED;
+    if (magic != (isExtended ? 0x6e8a278c : 0x668e33ef) || replying == Replying.SIMPLE) {
       complaints.add("a reply begins with %#x".formatted(magic));
       from.position(from.limit());
       return true;
     }
-    if (from.remaining() < 16) {
+    if (from.remaining() < (isExtended ? 28 : 16)) {
       return false;
     }
     int flags = from.getShort();
     int type = Short.toUnsignedInt(from.getShort());
     Answer answer = answerOf(from.getLong());
-    int length = from.getInt();
+    if (isExtended && from.getLong() != answer.offsetBytes) {
+      complaints.add("a reply repeats another offset");
+    }
+    int length = isExtended ? Math.toIntExact(from.getLong()) : from.getInt();
     if (from.remaining() < length) {
       return false;
     }
@@ -257,7 +279,7 @@ final class TestClient implements Sender {
   private boolean takeSimple(ByteBuffer from) {
     int error = from.getInt();
     Answer answer = answerOf(from.getLong());
-    if (answer.type == READ && hasChunks) {
+    if (answer.type == READ && replying != Replying.SIMPLE) {
       complaints.add("a READ has a simple reply");
     }
     if (answer.type == READ && error == 0) {
@@ -290,11 +312,20 @@ final class TestClient implements Sender {
           answer.extents.add(new long[] {Integer.toUnsignedLong(chunk.getInt()), chunk.getInt()});
         }
       }
+      case 6 -> {
+        complainUnless(answer.type == BLOCK_STATUS, "status for what is no BLOCK_STATUS");
+        complainUnless(chunk.getInt() == 1, "another context");
+        int count = chunk.getInt();
+        complainUnless(count > 0 && chunk.remaining() == 16 * count, "half an extent");
+        while (chunk.remaining() >= 16) {
+          answer.extents.add(new long[] {chunk.getLong(), chunk.getLong()});
+        }
+      }
       case 0x8001, 0x8002 -> {
         answer.error = chunk.getInt();
         byte[] text = new byte[chunk.getShort()];
         chunk.get(text);
-        answer.sentence = new String(text, java.nio.charset.StandardCharsets.UTF_8);
+        answer.sentence = new String(text, StandardCharsets.UTF_8);
         if (type == 0x8002) {
           answer.errorOffsetBytes = chunk.getLong();
           long inside = answer.errorOffsetBytes - answer.offsetBytes;
