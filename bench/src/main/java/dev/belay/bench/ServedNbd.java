@@ -243,7 +243,7 @@ public final class ServedNbd {
     String said = run(words.toArray(String[]::new));
     ticks = server.ticks() - ticks;
     String side = shape.rw().contains("read") ? "read" : "write";
-    String part = said.substring(said.indexOf("\"" + side + "\""));
+    String part = said.substring(said.indexOf("\"" + side + "\" : {"));
     double requests = number(part, "total_ios");
     return new Turn(number(part, "iops"), ticks * 10_000.0 / requests);
   }
