@@ -189,10 +189,10 @@ final class NativeFile implements FileCalls {
     if (isBlockDevice) {
       return Kernel.blockZeroOut(fd, offsetBytes, lengthBytes);
     }
-    int result = Kernel.fallocate(fd, ZERO, offsetBytes, lengthBytes);
-    // A hole reads as zeroes as well, and tmpfs knows only holes.
+    // A hole reads as zeroes, and takes no room: a copy of a sparse image stays one.
+    int result = Kernel.fallocate(fd, PUNCH, offsetBytes, lengthBytes);
     if (result == -Errno.EOPNOTSUPP) {
-      result = Kernel.fallocate(fd, PUNCH, offsetBytes, lengthBytes);
+      result = Kernel.fallocate(fd, ZERO, offsetBytes, lengthBytes);
       cannotZero |= result == -Errno.EOPNOTSUPP;
     }
     return result;

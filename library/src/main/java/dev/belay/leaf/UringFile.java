@@ -38,8 +38,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Holes are looked for by a thread (lseek, SEEK_DATA), for which io_uring has no call.
  *
  * <p>A discard frees the range (fallocate, PUNCH_HOLE); where that cannot be, it does nothing,
- * which a discard may. Zeroes are written by fallocate (ZERO_RANGE, else PUNCH_HOLE in a file), and
- * where that cannot be, by writing them. A flush is an fdatasync, and FUA is RWF_DSYNC.
+ * which a discard may. Zeroes are written by fallocate (PUNCH_HOLE in a file, which then takes no
+ * room for them, else ZERO_RANGE), and where that cannot be, by writing them. A flush is an
+ * fdatasync, and FUA is RWF_DSYNC.
  */
 public final class UringFile extends Device {
   // How a bio is sent.
@@ -85,7 +86,7 @@ public final class UringFile extends Device {
   private final Cutter zeroWrites;
   private final Arena arena = Arena.ofShared();
   private MemorySegment zeroes = MemorySegment.NULL;
-  private int zeroMode = ZERO;
+  private int zeroMode;
   private boolean canDiscard = true;
   private boolean syncsSeparately;
   private int inFlight;
@@ -96,6 +97,7 @@ public final class UringFile extends Device {
       Loop loop, NativeFile file, UringPoller poller, FileOptions options, UringTuning tuning) {
     super(loop, "file", limits(file.limits(), tuning), List.of());
     this.file = file;
+    zeroMode = file.isBlockDevice() ? ZERO : PUNCH;
     this.poller = poller;
     this.options = options;
     this.tuning = tuning;
@@ -263,9 +265,8 @@ public final class UringFile extends Device {
         return bio.isFua() ? SYNCING : ENDED;
       }
       if (result == -Errno.EOPNOTSUPP && bio.op() == Op.WRITE_ZEROES) {
-        boolean mayPunch = zeroMode == ZERO && !file.isBlockDevice();
-        zeroMode = mayPunch ? PUNCH : BY_WRITING;
-        return mayPunch ? AGAIN : ENDED;
+        zeroMode = zeroMode == PUNCH ? ZERO : BY_WRITING;
+        return zeroMode == ZERO ? AGAIN : ENDED;
       }
       return ENDED;
     }
