@@ -37,6 +37,9 @@ final class Cancel implements Callable<Integer> {
   private static final Pattern ID =
       Pattern.compile("(?:(\\d{1,10}):)?(\\d{1,19}(?:\\.\\d{1,19})?)");
 
+  /** So many of the longest fit into the line that a server reads. */
+  private static final int MOST_IN_A_LINE = ControlSocket.LONGEST_LINE_BYTES / 64;
+
   @Parameters(arity = "1..*", paramLabel = "ID", description = "[PID:]CONNECTION[.NUMBER]")
   private List<String> ids = new ArrayList<>();
 
@@ -60,7 +63,11 @@ final class Cancel implements Callable<Integer> {
     }
     int code = Main.DONE;
     for (Map.Entry<Path, List<String>> one : wanted.entrySet()) {
-      code = Math.max(code, ask(one.getKey(), one.getValue()));
+      List<String> all = one.getValue();
+      for (int i = 0; i < all.size(); i += MOST_IN_A_LINE) {
+        List<String> part = all.subList(i, Math.min(all.size(), i + MOST_IN_A_LINE));
+        code = Math.max(code, ask(one.getKey(), part));
+      }
     }
     return code;
   }

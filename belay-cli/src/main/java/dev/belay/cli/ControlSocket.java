@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -34,7 +35,7 @@ final class ControlSocket implements AutoCloseable {
   static final int LONGEST_LINE_BYTES = 16 << 10;
 
   private static final int MOST_AT_A_TIME = 8;
-  private static final long PATIENCE_SECONDS = 5;
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
 
   private final Path path;
   private final ServerSocketChannel server;
@@ -44,10 +45,14 @@ final class ControlSocket implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("belay-control-watch").factory());
 
-  private ControlSocket(Path path, ServerSocketChannel server, UnaryOperator<String> answers) {
+  private final Duration patience;
+
+  private ControlSocket(
+      Path path, ServerSocketChannel server, UnaryOperator<String> answers, Duration patience) {
     this.path = path;
     this.server = server;
     this.answers = answers;
+    this.patience = patience;
   }
 
   /**
@@ -58,6 +63,12 @@ final class ControlSocket implements AutoCloseable {
    *     be made there
    */
   static ControlSocket open(Path path, UnaryOperator<String> answers) throws IOException {
+    return open(path, answers, PATIENCE);
+  }
+
+  /** The same with another time for clients to ask and to take the answer. */
+  static ControlSocket open(Path path, UnaryOperator<String> answers, Duration patience)
+      throws IOException {
     if (!ControlPlace.removeIfStale(path)) {
       throw new IOException(
           "--control: "
@@ -72,7 +83,7 @@ final class ControlSocket implements AutoCloseable {
       throw new IOException(
           "the control socket cannot be made at " + path + ": " + Main.sentence(e), e);
     }
-    ControlSocket control = new ControlSocket(path, server, answers);
+    ControlSocket control = new ControlSocket(path, server, answers, patience);
     Thread.ofPlatform().daemon().name("belay-control").start(control::accept);
     return control;
   }
@@ -120,8 +131,8 @@ final class ControlSocket implements AutoCloseable {
 
   private void serve(SocketChannel client) {
     try (client) {
-      ScheduledFuture<?> patience =
-          watch.schedule(() -> close(client), PATIENCE_SECONDS, TimeUnit.SECONDS);
+      ScheduledFuture<?> end =
+          watch.schedule(() -> close(client), patience.toMillis(), TimeUnit.MILLISECONDS);
       try {
         String line = readLine(client);
         ByteBuffer answer = ByteBuffer.wrap(answer(line).getBytes(UTF_8));
@@ -129,7 +140,7 @@ final class ControlSocket implements AutoCloseable {
           client.write(answer);
         }
       } finally {
-        patience.cancel(false);
+        end.cancel(false);
       }
     } catch (IOException | RejectedExecutionException e) {
       // Its client's loss, or all is being closed.

@@ -13,6 +13,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -51,7 +52,8 @@ final class ControlSocketTest {
   void silentEndlessAndManyClientsCostNobodyAnything() throws Exception {
     Path path = directory.resolve("c");
     List<SocketChannel> silent = new ArrayList<>();
-    try (ControlSocket socket = ControlSocket.open(path, ControlSocketTest::answer)) {
+    try (ControlSocket socket =
+        ControlSocket.open(path, ControlSocketTest::answer, Duration.ofMillis(500))) {
       UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket.path());
       for (int i = 0; i < 7; i++) {
         silent.add(SocketChannel.open(address));
