@@ -86,7 +86,7 @@ final class ControlSocketTest {
     }
     assertThat(path).exists();
     try (ControlSocket socket = ControlSocket.open(path, ControlSocketTest::answer)) {
-      assertThat(ControlCall.text(path, "x")).isEqualTo("you said x");
+      assertThat(ControlCall.text(socket.path(), "x")).isEqualTo("you said x");
       assertThatThrownBy(() -> ControlSocket.open(path, ControlSocketTest::answer))
           .hasMessageContaining("is there already");
     }
