@@ -18,6 +18,7 @@ import dev.belay.nbd.Session;
 import dev.belay.net.Gather;
 import dev.belay.net.Sender;
 import dev.belay.net.Wire;
+import dev.belay.net.WireEnd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
@@ -63,6 +64,7 @@ final class NbdConnection implements Sender {
   private final MemorySegment headers;
   private final NbdRequest.Row queued = new NbdRequest.Row();
   private final NbdRequest.Row inFlight = new NbdRequest.Row();
+  private final WireEnd whenReceived = this::received; // made once, and not for each receive
   private final Timers.Timer retry;
   private final Timers.Timer silence;
   private final Timers.Timer stuck;
@@ -326,7 +328,7 @@ final class NbdConnection implements Sender {
 
   private void receive() {
     Objects.requireNonNull(wire)
-        .receive(replies.nextAddress(), replies.nextBytes(), this::received);
+        .receive(replies.nextAddress(), replies.nextBytes(), whenReceived);
   }
 
   private void received(int result) {

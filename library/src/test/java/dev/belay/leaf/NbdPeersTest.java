@@ -12,6 +12,8 @@ import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.nbd.NbdUri;
+import dev.belay.net.Tls;
+import dev.belay.testing.Certificates;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.uring.UringSupport;
@@ -20,6 +22,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -282,6 +285,36 @@ final class NbdPeersTest {
       assertThat(stack.finish(read)).isEqualTo(Outcome.done(65_536));
       assertThat(read.buffer.mismatch(from)).isEqualTo(-1);
       assertThat(stack.run(leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+    }
+  }
+
+  @Test
+  void nbdkitOverTls() throws Exception {
+    Path keys = Files.createDirectory(directory.resolve("keys"));
+    Certificates authority = new Certificates("the disks").writeAuthority(keys);
+    Duration ago = Duration.ofDays(-1);
+    Duration ahead = Duration.ofDays(30);
+    // GnuTLS does not read keys of elliptic curves as Java writes them.
+    Certificates.write(keys, "server", authority.sign("server", "localhost", "RSA", ago, ahead));
+    Certificates.write(keys, "client", authority.sign("client", "client", "RSA", ago, ahead));
+    nbdkit(
+        "--tls=require", "--tls-verify-peer", "--tls-certificates=" + keys, "memory", "4M");
+    exercise(options("").withTls(Tls.client(keys, "")).withConnections(3));
+    exercise(options("").withTls(Tls.client(keys, "localhost")));
+    try (DrivenStack stack = new DrivenStack()) {
+      assertThatThrownBy(() -> Nbd.open(stack.loop, options("")))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("The server wants TLS");
+      NbdOptions wrongHost = options("").withTls(Tls.client(keys, "elsewhere.example"));
+      assertThatThrownBy(() -> Nbd.open(stack.loop, wrongHost))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("elsewhere.example");
+      Path others = Files.createDirectory(directory.resolve("others"));
+      new Certificates("somebody else").writeAuthority(others);
+      NbdOptions stranger = options("").withTls(Tls.client(others, ""));
+      assertThatThrownBy(() -> Nbd.open(stack.loop, stranger))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("TLS");
     }
   }
 
