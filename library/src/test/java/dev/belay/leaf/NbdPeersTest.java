@@ -12,7 +12,12 @@ import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.nbd.NbdUri;
+import dev.belay.net.Address;
 import dev.belay.net.Tls;
+import dev.belay.serve.Export;
+import dev.belay.serve.NbdServer;
+import dev.belay.serve.ServerLog;
+import dev.belay.serve.ServerOptions;
 import dev.belay.testing.Certificates;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
@@ -285,6 +290,47 @@ final class NbdPeersTest {
       assertThat(stack.finish(read)).isEqualTo(Outcome.done(65_536));
       assertThat(read.buffer.mismatch(from)).isEqualTo(-1);
       assertThat(stack.run(leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+    }
+  }
+
+  @Test
+  void ourOwnServer() throws Exception {
+    Path image = directory.resolve("image");
+    List<Export> exports =
+        List.of(
+            new Export("disk", "memory(size=4M)", false, null, ""),
+            new Export("file", "file(" + image + ", size=4M)", false, null, ""));
+    try (NbdServer server = NbdServer.open(exports, ServerOptions.DEFAULTS, ServerLog.NONE)) {
+      server.listen(new Address.Unix(socket().toString()));
+      exercise(options("disk").withConnections(3));
+      exercise(options("file"));
+      try (DrivenStack stack = new DrivenStack()) {
+        assertThatThrownBy(() -> Nbd.open(stack.loop, options("other")))
+            .hasMessageContaining("It has \"disk\", \"file\"");
+      }
+    }
+  }
+
+  @Test
+  void ourOwnServerThatIsStartedAgain() throws Exception {
+    List<Export> exports =
+        List.of(new Export("", "file(" + directory.resolve("image") + ", size=4M)", false, null, ""));
+    Address.Unix at = new Address.Unix(socket().toString());
+    try (DrivenStack stack = new DrivenStack();
+        NbdServer second = NbdServer.open(exports, ServerOptions.DEFAULTS, ServerLog.NONE)) {
+      MemorySegment from = pattern(stack, 1, 65_536);
+      Nbd leaf;
+      try (NbdServer first = NbdServer.open(exports, ServerOptions.DEFAULTS, ServerLog.NONE)) {
+        first.listen(at);
+        leaf = Nbd.open(stack.loop, options("").withConnections(2));
+        assertThat(stack.run(leaf, Op.WRITE, 0, from).kind()).isEqualTo(Kind.DONE);
+        assertThat(stack.run(leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+      }
+      Request read = stack.submit(leaf, Op.READ, 0, stack.memory(65_536), new CancelFlag());
+      stack.loop.turn(1_000_000);
+      second.listen(at);
+      assertThat(stack.finish(read)).isEqualTo(Outcome.done(65_536));
+      assertThat(read.buffer.mismatch(from)).isEqualTo(-1);
     }
   }
 
