@@ -79,7 +79,6 @@ public final class Nbd extends Device {
   private final Cutter zeroWrites;
   private final Arena arena = Arena.ofShared();
   private MemorySegment zeroes = MemorySegment.NULL;
-  private boolean isFirstAwaited;
   private @Nullable Bio farewell;
 
   /**
@@ -130,7 +129,7 @@ public final class Nbd extends Device {
 
   /** The first connection comes by {@link #adopt}. Before the loop starts. */
   void awaitFirst() {
-    isFirstAwaited = true;
+    traffic.first().await();
   }
 
   /** Goes on with a wire on which the handshake has been done, instead of a first connection. */
@@ -144,7 +143,7 @@ public final class Nbd extends Device {
 
   private void connect() {
     if (!loop().isClosing()) {
-      traffic.connect(isFirstAwaited ? 1 : 0);
+      traffic.connect();
     }
   }
 

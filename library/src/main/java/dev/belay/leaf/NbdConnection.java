@@ -113,6 +113,11 @@ final class NbdConnection implements Sender {
     }
   }
 
+  /** Its wire is being made by somebody else, and comes by {@link #begin}. */
+  void await() {
+    state = State.CONNECTING;
+  }
+
   private void greeted(@Nullable Wire made, @Nullable ClientHandshake done, String sentence) {
     greeting = null;
     if (made == null || done == null) {
@@ -228,6 +233,7 @@ final class NbdConnection implements Sender {
       return;
     }
     sends++;
+    boolean wasIdle = inFlight.size() == 0;
     int headerBytes = RequestHeader.bytes(extended);
     int begun = 0;
     int at = 0;
@@ -265,7 +271,7 @@ final class NbdConnection implements Sender {
     }
     isSending = at > 0;
     if (at > 0) {
-      listen();
+      listen(wasIdle);
     }
   }
 
@@ -327,8 +333,7 @@ final class NbdConnection implements Sender {
   // --- Up: receiving ---
 
   private void receive() {
-    Objects.requireNonNull(wire)
-        .receive(replies.nextAddress(), replies.nextBytes(), whenReceived);
+    Objects.requireNonNull(wire).receive(replies.nextAddress(), replies.nextBytes(), whenReceived);
   }
 
   private void received(int result) {
@@ -366,13 +371,11 @@ final class NbdConnection implements Sender {
   }
 
   private void conclude(NbdRequest request) {
-    if (delayNanos != 0) {
-      delayNanos = 0;
-    }
     if (request.errno == Errno.ESHUTDOWN && options.reconnectNanos() > 0) {
       fail("the server shuts down");
       return;
     }
+    delayNanos = 0; // it does something
     letGo(request);
     traffic.conclude(request, this);
   }
@@ -455,9 +458,9 @@ final class NbdConnection implements Sender {
     }
   }
 
-  private void listen() {
+  private void listen(boolean wasIdle) {
     long timeoutNanos = options.timeoutNanos();
-    if (timeoutNanos > 0 && !silence.isSet()) {
+    if (timeoutNanos > 0 && wasIdle) {
       heardNanos = clock.nanos();
       silence.set(heardNanos + timeoutNanos);
     }
@@ -541,7 +544,8 @@ final class NbdConnection implements Sender {
 
   /** Whether no wire of it is open; one that is being made may still come, and is closed then. */
   boolean isGone() {
-    return state == State.DOWN || (greeting != null && !greeting.hasWire());
+    return state == State.DOWN
+        || (state == State.CONNECTING && (greeting == null || !greeting.hasWire()));
   }
 
   /** Shows the bios that it has. */

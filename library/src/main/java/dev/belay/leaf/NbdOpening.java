@@ -35,11 +35,14 @@ final class NbdOpening {
     try {
       Sockets sockets = LoopSockets.of(own);
       own.start();
+      long start = System.nanoTime();
       Answer answer = ask(sockets, options, false);
+      boolean isThere = System.nanoTime() - start < Nbd.ATTEMPT_NANOS / 2;
       Wire wire = answer.wire();
       ClientHandshake handshake = answer.handshake();
       if (wire == null || handshake == null) {
-        throw new IOException(options.uri() + ": " + answer.sentence() + exports(sockets, options));
+        throw new IOException(
+            options.uri() + ": " + answer.sentence() + (isThere ? exports(sockets, options) : ""));
       }
       Session session = handshake.session();
       Nbd device;

@@ -180,7 +180,7 @@ final class NbdReplies {
     }
     start += bytes;
     NbdRequest of = traffic.requestOf(head.cookie());
-    if (of == null || !connection.hasInFlight(of)) {
+    if (of == null || !connection.hasInFlight(of) || of.isAnswered) {
       return breaks("it answers a request that it was not sent, or has answered");
     }
     request = of;

@@ -93,10 +93,10 @@ final class NbdTraffic implements Waiting {
     outage = timers.newTimer(this::outageLasts);
   }
 
-  /** Makes all connections, but for the first {@code but}. */
-  void connect(int but) {
-    for (int i = but; i < connections.length; i++) {
-      connections[i].connect();
+  /** Makes all connections that are not being made. */
+  void connect() {
+    for (NbdConnection each : connections) {
+      each.connect();
     }
     lookForOutage();
   }
@@ -264,6 +264,9 @@ final class NbdTraffic implements Waiting {
     boolean isFlush = bio.op() == Op.FLUSH;
     if (isFlush && request.isDoomed) {
       failFlush(bio);
+    } else if (request.command == CMD_BLOCK_STATUS
+        && (request.errno == Errno.EINVAL || request.errno == Errno.EOPNOTSUPP)) {
+      bio.complete(); // the server cannot say, after all
     } else if (request.errno != 0) {
       String said = request.sentence.isEmpty() ? "" : ": " + request.sentence;
       String sentence =

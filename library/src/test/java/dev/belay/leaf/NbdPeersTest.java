@@ -187,6 +187,7 @@ final class NbdPeersTest {
   void nbdkitWithSimpleReplies() throws Exception {
     nbdkit("--no-sr", "memory", "4M");
     exercise(options(""));
+    exercise(options("").withReconnect(0).withConnections(2));
   }
 
   @Test
@@ -314,7 +315,8 @@ final class NbdPeersTest {
   @Test
   void ourOwnServerThatIsStartedAgain() throws Exception {
     List<Export> exports =
-        List.of(new Export("", "file(" + directory.resolve("image") + ", size=4M)", false, null, ""));
+        List.of(
+            new Export("", "file(" + directory.resolve("image") + ", size=4M)", false, null, ""));
     Address.Unix at = new Address.Unix(socket().toString());
     try (DrivenStack stack = new DrivenStack();
         NbdServer second = NbdServer.open(exports, ServerOptions.DEFAULTS, ServerLog.NONE)) {
@@ -343,8 +345,7 @@ final class NbdPeersTest {
     // GnuTLS does not read keys of elliptic curves as Java writes them.
     Certificates.write(keys, "server", authority.sign("server", "localhost", "RSA", ago, ahead));
     Certificates.write(keys, "client", authority.sign("client", "client", "RSA", ago, ahead));
-    nbdkit(
-        "--tls=require", "--tls-verify-peer", "--tls-certificates=" + keys, "memory", "4M");
+    nbdkit("--tls=require", "--tls-verify-peer", "--tls-certificates=" + keys, "memory", "4M");
     exercise(options("").withTls(Tls.client(keys, "")).withConnections(3));
     exercise(options("").withTls(Tls.client(keys, "localhost")));
     try (DrivenStack stack = new DrivenStack()) {

@@ -193,6 +193,20 @@ final class NbdReconnectTest {
   }
 
   @Test
+  void theTimeOfSilenceBeginsWithTheFirstRequest() {
+    try (NbdRig rig = NbdRig.of(options -> options.withTimeout(10 * SECOND))) {
+      rig.stack.run(rig.leaf, Op.READ, 0, rig.stack.memory(4096));
+      rig.pass(9 * SECOND);
+      rig.server.hang(true);
+      Request read = rig.read(0, rig.stack.memory(4096), new CancelFlag());
+      rig.pass(8 * SECOND);
+      assertThat(rig.server.accepted()).isEqualTo(1);
+      rig.server.hang(false);
+      assertThat(rig.stack.finish(read)).isEqualTo(Outcome.done(4096));
+    }
+  }
+
+  @Test
   void anotherExportInItsPlaceIsNotUsed() {
     try (NbdRig rig = NbdRig.usual()) {
       rig.stack.run(rig.leaf, Op.READ, 0, rig.stack.memory(4096));
