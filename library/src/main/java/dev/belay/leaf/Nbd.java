@@ -124,7 +124,7 @@ public final class Nbd extends Device {
    *     wanted, this is no NBD server
    */
   public static Nbd open(Loop loop, NbdOptions options) throws IOException {
-    return NbdOpening.open(loop, options);
+    return NbdOpening.open(loop, options, LoopSockets::of);
   }
 
   /** The first connection comes by {@link #adopt}. Before the loop starts. */

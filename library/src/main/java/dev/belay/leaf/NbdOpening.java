@@ -13,6 +13,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,11 +30,15 @@ final class NbdOpening {
 
   private NbdOpening() {}
 
-  static Nbd open(Loop loop, NbdOptions options) throws IOException {
-    Sockets home = LoopSockets.of(loop);
+  /**
+   * @param network gives the sockets of a loop
+   */
+  static Nbd open(Loop loop, NbdOptions options, Function<Loop, Sockets> network)
+      throws IOException {
+    Sockets home = network.apply(loop);
     Loop own = Loop.threaded("nbd-opening");
     try {
-      Sockets sockets = LoopSockets.of(own);
+      Sockets sockets = network.apply(own);
       own.start();
       long start = System.nanoTime();
       Answer answer = ask(sockets, options, false);

@@ -13,6 +13,7 @@ import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.nbd.NbdUri;
 import dev.belay.net.Address;
+import dev.belay.net.KeepAlive;
 import dev.belay.net.Tls;
 import dev.belay.serve.Export;
 import dev.belay.serve.NbdServer;
@@ -21,7 +22,6 @@ import dev.belay.serve.ServerOptions;
 import dev.belay.testing.Certificates;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
-import dev.belay.uring.UringSupport;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -48,7 +48,6 @@ final class NbdPeersTest {
 
   @BeforeEach
   void makeRoom() throws IOException {
-    assumeTrue(UringSupport.look().usable());
     directory = Files.createTempDirectory("nbd");
   }
 
@@ -291,6 +290,18 @@ final class NbdPeersTest {
       assertThat(stack.finish(read)).isEqualTo(Outcome.done(65_536));
       assertThat(read.buffer.mismatch(from)).isEqualTo(-1);
       assertThat(stack.run(leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+    }
+  }
+
+  @Test
+  void withoutARing() throws Exception {
+    nbdkit("memory", "4M");
+    try (DrivenStack stack = new DrivenStack()) {
+      NbdOptions options = options("").withConnections(2);
+      exercise(
+          stack,
+          NbdOpening.open(stack.loop, options, loop -> new ChannelSockets(loop, KeepAlive.DEFAULT)),
+          5);
     }
   }
 
