@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -207,6 +208,45 @@ final class NbdServerTest {
         assertThat(report.connections()).isEqualTo(1);
         assertThat(server.stop(Duration.ofHours(1))).isSameAs(report);
       }
+    }
+  }
+
+  @Test
+  void aCrowdOfSlowClientsIsNotNoticed() throws Exception {
+    try (NbdServer server = open(ServerOptions.DEFAULTS, "memory(size=64M)")) {
+      Address unix = server.listen(unix());
+      List<SocketClient> crowd = new ArrayList<>();
+      try (SocketClient busy = new SocketClient(unix)) {
+        busy.go("me");
+        for (int i = 0; i < 300; i++) {
+          SocketClient slow = new SocketClient(unix);
+          crowd.add(slow);
+          if (i % 3 == 0) {
+            continue; // says nothing
+          }
+          slow.go("me");
+          if (i % 3 == 1) {
+            slow.send(1, i, 0, 16 * MIB, new byte[100]); // never sends the rest
+          } else {
+            for (int request = 0; request < 8; request++) {
+              slow.send(0, request, 0, 8 * MIB, new byte[0]); // takes none of its replies
+            }
+          }
+        }
+        long startNanos = System.nanoTime();
+        for (int i = 0; i < 200; i++) {
+          busy.writeAt(i * 4096L, new byte[4096]);
+          busy.readAt(i * 65_536L, 65_536);
+        }
+        assertThat(System.nanoTime() - startNanos).isLessThan(20_000_000_000L);
+        assertThat(server.counters().openBytes())
+            .isLessThanOrEqualTo(ServerOptions.DEFAULTS.mostBytes());
+      }
+      for (SocketClient each : crowd) {
+        each.close();
+      }
+      await(() -> server.counters().openConnections() == 0);
+      assertThat(server.counters().openBytes()).isZero();
     }
   }
 

@@ -115,6 +115,11 @@ final class Stage implements AutoCloseable {
     return client;
   }
 
+  /** How many answers all clients got. */
+  long answers() {
+    return clients.stream().mapToLong(each -> each.answers).sum();
+  }
+
   void turnUntil(BooleanSupplier met) {
     long end = clock.nowNanos() + 10_000_000_000_000L;
     while (!met.getAsBoolean()) {

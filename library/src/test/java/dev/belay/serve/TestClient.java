@@ -89,7 +89,8 @@ final class TestClient implements Sender {
   /** The bytes of a request, which is then awaited. */
   byte[] request(int type, int flags, long offsetBytes, long lengthBytes, byte[] payload) {
     long cookie = nextCookie++;
-    asked.put(cookie, new Answer(type, offsetBytes, lengthBytes));
+    long asks = replying == Replying.EXTENDED ? lengthBytes : lengthBytes & 0xffff_ffffL;
+    asked.put(cookie, new Answer(type, offsetBytes, asks));
     return bytes(type, flags, cookie, offsetBytes, lengthBytes, payload);
   }
 
