@@ -3,6 +3,7 @@ package dev.belay.net;
 
 import java.util.Locale;
 import java.util.Map;
+import javax.net.ssl.SSLEngine;
 
 /** Says in a sentence why an engine gave up. */
 final class TlsFailure {
@@ -12,6 +13,11 @@ final class TlsFailure {
   static final String ANEW = "the other side asked to negotiate anew, which is refused";
   static final String CUT_OFF =
       "the connection ended without TLS's goodbye: what came last may be missing";
+
+  /** With TLS 1.3 a server looks at the client's certificate when the client is done already. */
+  static final String EARLY =
+      "; it came before the server said anything, as from one that does not accept the certificate"
+          + " it was shown, or was shown none";
 
   private static final String ALERT = "Received fatal alert: ";
 
@@ -31,7 +37,12 @@ final class TlsFailure {
 
   private TlsFailure() {}
 
-  static String sentence(Throwable thrown, boolean isServer) {
+  /** Of a stream that ended before it should. */
+  static String end(boolean isShaking, boolean isEarly) {
+    return isShaking ? LEFT : isEarly ? CUT_OFF + EARLY : CUT_OFF;
+  }
+
+  static String sentence(Throwable thrown, SSLEngine engine) {
     for (Throwable e = thrown; e != null; e = e.getCause()) {
       if (e instanceof TlsTrust.RefusedException refused) {
         return String.valueOf(refused.getMessage());
@@ -43,7 +54,7 @@ final class TlsFailure {
       String name = message.substring(alert + ALERT.length()).toLowerCase(Locale.ROOT);
       return "the other side ended TLS: " + ALERTS.getOrDefault(name, name);
     }
-    if (isServer && message.contains("Empty client certificate chain")) {
+    if (!engine.getUseClientMode() && message.contains("Empty client certificate chain")) {
       return "the client showed no certificate";
     }
     if (message.contains("Unsupported or unrecognized SSL message")

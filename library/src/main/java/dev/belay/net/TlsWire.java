@@ -31,9 +31,7 @@ import org.jspecify.annotations.Nullable;
  * at most, unless a send is under way: then it closes at once, and the peer finds the end cut off.
  */
 public final class TlsWire implements Wire {
-  /** So much is encrypted at a time. */
-  private static final int LARGE_BYTES = 256 << 10;
-
+  private static final int LARGE_BYTES = 256 << 10; // so much is encrypted at a time
   private static final int SMALL_BYTES = 32 << 10;
   private static final long FAREWELL_NANOS = 500_000_000;
   private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
@@ -51,7 +49,6 @@ public final class TlsWire implements Wire {
   }
 
   private final SSLEngine engine;
-  private final boolean isServer;
   private final Raw raw = new Raw();
   private Wire inner;
   private Loop loop;
@@ -62,6 +59,7 @@ public final class TlsWire implements Wire {
   private boolean isReceivingRaw;
   private boolean rawEnded;
   private boolean saidEnd;
+  private boolean isEarly; // a client that has not yet heard anything from the server
   private long wantAddress;
   private int wantBytes;
   private @Nullable WireEnd want;
@@ -91,7 +89,7 @@ public final class TlsWire implements Wire {
     this.shaken = shaken;
     hangUp = new HangUp(loop);
     this.engine = engine;
-    isServer = !engine.getUseClientMode();
+    isEarly = engine.getUseClientMode();
     int plainBytes = engine.getSession().getApplicationBufferSize();
     int packetBytes = engine.getSession().getPacketBufferSize();
     in = new TlsIn(leftover, SMALL_BYTES + packetBytes, plainBytes);
@@ -153,7 +151,7 @@ public final class TlsWire implements Wire {
     try {
       engine.beginHandshake();
     } catch (SSLException | RuntimeException e) {
-      failed(TlsFailure.sentence(e, isServer));
+      failed(TlsFailure.sentence(e, engine));
     }
     advance();
   }
@@ -230,7 +228,7 @@ public final class TlsWire implements Wire {
       return;
     }
     if (defect != null) {
-      failed(TlsFailure.sentence(defect, isServer));
+      failed(TlsFailure.sentence(defect, engine));
     }
     if (out.isAsked() || out.isUnderWay()) {
       wantRaw();
@@ -284,6 +282,7 @@ public final class TlsWire implements Wire {
     WireEnd end = want;
     want = null;
     if (end != null) {
+      isEarly &= result <= 0;
       hangUp.received(result);
       end.ended(result);
     }
@@ -293,7 +292,7 @@ public final class TlsWire implements Wire {
     return switch (result.getStatus()) {
       case BUFFER_UNDERFLOW -> {
         if (isEmpty && rawEnded) {
-          fail(Errno.EPROTO, shaken != null ? TlsFailure.LEFT : TlsFailure.CUT_OFF);
+          fail(Errno.EPROTO, TlsFailure.end(shaken != null, isEarly));
         } else if (isEmpty) {
           receiveRaw();
         }
@@ -357,7 +356,7 @@ public final class TlsWire implements Wire {
     } else if (result == 0) {
       rawEnded = true;
     } else {
-      fail(-result, Errno.describe(-result));
+      fail(-result, Errno.describe(-result) + (isEarly ? TlsFailure.EARLY : ""));
       return;
     }
     advance();
@@ -369,7 +368,7 @@ public final class TlsWire implements Wire {
     try {
       return goesOn(in.unwrap(engine, into), into.position() == 0);
     } catch (SSLException | RuntimeException e) {
-      failed(TlsFailure.sentence(e, isServer));
+      failed(TlsFailure.sentence(e, engine));
       return false;
     }
   }
@@ -425,7 +424,7 @@ public final class TlsWire implements Wire {
       }
     } catch (SSLException | RuntimeException e) {
       if (!isClosing) {
-        failed(TlsFailure.sentence(e, isServer));
+        failed(TlsFailure.sentence(e, engine));
       }
     }
   }

@@ -19,7 +19,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -28,26 +27,23 @@ final class TlsPeersTest {
   private static final String SECRET = "kept-from-strangers";
 
   @TempDir Path directory;
-  private Path good;
-  private Path bare;
-  private Path foreign;
+  @TempDir static Path certificates;
+  private static Path good;
+  private static Path bare;
+  private static Path foreign;
 
   @BeforeAll
-  static void needPrograms() {
+  static void writeCertificates() throws IOException {
     Programs.need("nbdinfo", "nbdcopy");
-  }
-
-  @BeforeEach
-  void writeCertificates() throws IOException {
     Certificates harbour = new Certificates("Harbour");
     Certificates elsewhere = new Certificates("Elsewhere");
-    good = Files.createDirectory(directory.resolve("good"));
+    good = Files.createDirectory(certificates.resolve("good"));
     harbour.writeAuthority(good);
     Certificates.write(good, "server", harbour.sign("ship", "localhost"));
     Certificates.write(good, "client", rsa(harbour, "sailor"));
-    bare = Files.createDirectory(directory.resolve("bare"));
+    bare = Files.createDirectory(certificates.resolve("bare"));
     harbour.writeAuthority(bare);
-    foreign = Files.createDirectory(directory.resolve("foreign"));
+    foreign = Files.createDirectory(certificates.resolve("foreign"));
     harbour.writeAuthority(foreign);
     Certificates.write(foreign, "client", rsa(elsewhere, "pirate"));
   }
