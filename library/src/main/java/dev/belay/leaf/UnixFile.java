@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -15,6 +16,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.EnumSet;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * one that was made: perhaps another program has put its own in the same place by then.
  */
 final class UnixFile {
+  private static final long LINGERING_NANOS = 2_000_000_000L;
+
   private final Path path;
   private final @Nullable Object key;
 
@@ -60,22 +64,65 @@ final class UnixFile {
     }
   }
 
+  /**
+   * Waits a little for somebody else's listening socket to go, but not for ever. A program that was
+   * killed is gone before its ring is: the kernel takes that apart later, and with it the sockets.
+   */
+  static boolean mayEndSoon(long startNanos) {
+    if (System.nanoTime() - startNanos > LINGERING_NANOS) {
+      return false;
+    }
+    LockSupport.parkNanos(LINGERING_NANOS / 100);
+    return true;
+  }
+
+  /** Who is there when one connects to a socket's file. */
+  private enum Found {
+    NOBODY,
+    SOMEBODY,
+    /** Somebody who does not stay. */
+    ENDING
+  }
+
   private static boolean isAlive(Path path) throws IOException {
+    long start = System.nanoTime();
+    Found found = look(path, start);
+    while (found == Found.ENDING && mayEndSoon(start)) {
+      found = look(path, start);
+    }
+    return found != Found.NOBODY;
+  }
+
+  /** A living server greets; what a killed program left ends soon, and the connection with it. */
+  private static Found look(Path path, long startNanos) throws IOException {
     try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
       channel.configureBlocking(false); // else a listener whose queue is full would hold us up
       channel.connect(UnixDomainSocketAddress.of(path));
-      return true;
+      return isEnding(channel, startNanos) ? Found.ENDING : Found.SOMEBODY;
     } catch (ConnectException e) {
-      return false;
+      return Found.NOBODY;
     } catch (IOException e) {
       String words = String.valueOf(e.getMessage());
       if (words.contains("refused")) {
-        return false;
+        return Found.NOBODY;
       }
       if (words.contains("temporarily unavailable")) {
-        return true;
+        return Found.ENDING; // or a crowd is at its door
       }
       throw new IOException(path + " exists, and it cannot be seen who listens at it: " + words, e);
+    }
+  }
+
+  private static boolean isEnding(SocketChannel channel, long startNanos) {
+    ByteBuffer greeting = ByteBuffer.allocate(1);
+    try {
+      int count = 0;
+      while (count == 0 && mayEndSoon(startNanos)) {
+        count = channel.read(greeting);
+      }
+      return count < 0;
+    } catch (IOException e) {
+      return true; // reset
     }
   }
 

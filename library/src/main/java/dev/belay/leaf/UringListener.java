@@ -141,7 +141,12 @@ final class UringListener implements Sockets.Listener, SocketOwner {
         SocketCalls.setOption(fd, SocketCalls.IPPROTO_IPV6, SocketCalls.IPV6_V6ONLY, only);
       }
       setOptions(fd, sockets.keepAlive()); // which its connections inherit
-      check(address, "bind", SocketCalls.bind(fd, name));
+      long start = System.nanoTime();
+      int bound = SocketCalls.bind(fd, name);
+      while (bound == -Errno.EADDRINUSE && UnixFile.mayEndSoon(start)) {
+        bound = SocketCalls.bind(fd, name);
+      }
+      check(address, "bind", bound);
       check(address, "listen", SocketCalls.listen(fd, BACKLOG));
       InetSocketAddress own = SocketName.inet(SocketCalls.ownName(fd));
       Address at = own == null ? address : new Address.Tcp(address.host(), own.getPort());

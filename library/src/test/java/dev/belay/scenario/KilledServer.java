@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.UnixDomainSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -87,8 +88,8 @@ final class KilledServer {
     command.addAll(
         List.of(KilledServer.class.getName(), at.toString(), Long.toString(patienceMillis)));
     command.addAll(exports);
-    Process server =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    Path errors = Path.of(at + ".errors");
+    Process server = new ProcessBuilder(command).redirectError(errors.toFile()).start();
     BufferedReader lines = server.inputReader(StandardCharsets.UTF_8);
     String line = lines.readLine();
     while (line != null && line.startsWith("note: ")) {
@@ -96,7 +97,8 @@ final class KilledServer {
     }
     if (!"ready".equals(line)) {
       server.destroyForcibly();
-      throw new IOException("the server did not come up: it said " + line);
+      throw new IOException(
+          "the server did not come up: it said " + line + ", and " + Files.readString(errors));
     }
     return server;
   }

@@ -36,7 +36,7 @@ final class WrittenBlocks {
   private int version;
 
   long acknowledgedWrites;
-  long durableWrites;
+  private long durableWrites;
   long flushes;
   long lostUnflushed;
   long torn;
@@ -48,6 +48,11 @@ final class WrittenBlocks {
     durable = new int[blocks];
     underWay = new int[blocks];
     isTorn = new boolean[blocks];
+  }
+
+  /** How many writes were made durable. */
+  synchronized long durableWrites() {
+    return durableWrites;
   }
 
   private byte[] content(int block, int version) {
