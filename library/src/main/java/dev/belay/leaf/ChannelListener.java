@@ -5,7 +5,6 @@ import dev.belay.net.Address;
 import dev.belay.net.Sockets;
 import dev.belay.net.Wire;
 import java.io.IOException;
-import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
@@ -64,12 +63,6 @@ final class ChannelListener implements Sockets.Listener {
   // --- Opening ---
 
   static ChannelListener open(
-      ChannelSockets sockets, Address address, int unixMode, Consumer<Wire> accepted)
-      throws IOException {
-    return Lingering.outwait(() -> openOnce(sockets, address, unixMode, accepted));
-  }
-
-  private static ChannelListener openOnce(
       ChannelSockets sockets, Address address, int unixMode, Consumer<Wire> accepted)
       throws IOException {
     boolean isUnix = address instanceof Address.Unix;
@@ -146,13 +139,12 @@ final class ChannelListener implements Sockets.Listener {
       channel.bind(name, BACKLOG);
     } catch (IOException e) {
       String words = String.valueOf(e.getMessage());
-      if (words.contains("in use")) {
-        throw new BindException(tcp + " is in use: another program listens at it");
-      }
       throw new IOException(
-          words.contains("assign")
-              ? tcp + ": the address is not one of this machine"
-              : "cannot listen at " + tcp + ": " + words,
+          words.contains("in use")
+              ? tcp + " is in use: another program listens at it"
+              : words.contains("assign")
+                  ? tcp + ": the address is not one of this machine"
+                  : "cannot listen at " + tcp + ": " + words,
           e);
     }
     SocketAddress own = channel.getLocalAddress();

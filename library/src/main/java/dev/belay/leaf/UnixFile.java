@@ -2,7 +2,6 @@
 package dev.belay.leaf;
 
 import java.io.IOException;
-import java.net.BindException;
 import java.net.ConnectException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -44,8 +43,7 @@ final class UnixFile {
   /**
    * Makes way: removes a socket's file that nobody listens at any more.
    *
-   * @throws BindException with a sentence, if somebody does
-   * @throws IOException with a sentence, if it is another kind of file
+   * @throws IOException with a sentence, if somebody does, or it is another kind of file
    */
   static void clear(String path) throws IOException {
     Path at = Path.of(path);
@@ -59,7 +57,7 @@ final class UnixFile {
       throw new IOException(path + " exists, and is not a socket: give another path, or move it");
     }
     if (isAlive(at)) {
-      throw new BindException(path + " is in use: another program listens at it");
+      throw new IOException(path + " is in use: another program listens at it");
     }
     if (Objects.equals(found.fileKey(), keyOf(at))) {
       Files.deleteIfExists(at);

@@ -17,7 +17,6 @@ import dev.belay.uring.SocketCalls;
 import dev.belay.uring.SocketEntries;
 import dev.belay.uring.SocketName;
 import java.io.IOException;
-import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
@@ -87,12 +86,10 @@ final class UringListener implements Sockets.Listener, SocketOwner {
   static UringListener open(
       UringSockets sockets, Address address, int unixMode, Consumer<Wire> accepted)
       throws IOException {
-    return Lingering.outwait(
-        () ->
-            switch (address) {
-              case Address.Unix unix -> openUnix(sockets, unix, unixMode, accepted);
-              case Address.Tcp tcp -> openTcp(sockets, tcp, accepted);
-            });
+    return switch (address) {
+      case Address.Unix unix -> openUnix(sockets, unix, unixMode, accepted);
+      case Address.Tcp tcp -> openTcp(sockets, tcp, accepted);
+    };
   }
 
   private static UringListener openUnix(
@@ -179,7 +176,7 @@ final class UringListener implements Sockets.Listener, SocketOwner {
 
   private static void check(Address address, String call, int result) throws IOException {
     if (result == -Errno.EADDRINUSE) {
-      throw new BindException(address + " is in use: another program listens at it");
+      throw new IOException(address + " is in use: another program listens at it");
     }
     if (result == -Errno.ENOENT && address instanceof Address.Unix) {
       throw new IOException(address + ": its directory does not exist");

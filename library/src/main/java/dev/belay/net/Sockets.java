@@ -17,7 +17,7 @@ public interface Sockets {
    *
    * @param unixMode the permission bits of a unix socket's file, 0600 in octal for its owner alone;
    *     the file has them from its first moment. A file that a dead program left is replaced
-   * @throws IOException with a sentence: the address is in use, and has been for a second, within
+   * @throws IOException with a sentence: the address is in use, and stays so for the moment in
    *     which one that belonged to a killed program becomes free; it is not of this machine; it is
    *     not permitted
    */
