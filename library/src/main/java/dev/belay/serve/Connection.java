@@ -491,9 +491,9 @@ final class Connection {
     return isReceiving && (incoming != null || skipBytes > 0 || end > start);
   }
 
-  /** Whether nothing at all is under way. */
+  /** Whether nothing at all is under way: nor is it the server that has no room for a request. */
   boolean isIdle() {
-    return slots.used() == 0;
+    return slots.used() == 0 && !isHeld;
   }
 
   Replies replies() {
