@@ -271,7 +271,7 @@ final class Connection {
       return true;
     }
     Command command = commandOf(header.type());
-    int error = isStopping ? Nbd.ESHUTDOWN : header.error(session);
+    int error = isStopping ? Nbd.ESHUTDOWN : errorOf(command);
     boolean isEmpty = header.lengthBytes() == 0 && command != Command.FLUSH;
     int memoryBytes =
         error != 0 || isEmpty ? 0 : Request.memoryBytes(command, header.lengthBytes());
@@ -299,6 +299,17 @@ final class Connection {
     return true;
   }
 
+  /** What is wrong with what was asked for, before anything is done about it; or 0. */
+  private int errorOf(Command command) {
+    int error = header.error(session);
+    if (error == 0 && command == Command.WRITE_ZEROES && header.has(Nbd.CMD_FLAG_FAST_ZERO)) {
+      // Zeroes that must take room are written as bytes, which is never faster than a write.
+      boolean isFast = !header.has(Nbd.CMD_FLAG_NO_HOLE) && served.root().zeroesFast();
+      return isFast ? 0 : Nbd.ENOTSUP;
+    }
+    return error;
+  }
+
   private static Command commandOf(int type) {
     return switch (type) {
       case Nbd.CMD_READ -> Command.READ;
@@ -317,6 +328,7 @@ final class Connection {
     String sentence =
         switch (error) {
           case Nbd.ESHUTDOWN -> "the server is being shut down";
+          case Nbd.ENOTSUP -> "zeroes are not written faster than bytes here";
           case Nbd.ENOMEM -> "the server has no memory for it";
           default -> header.refusal(session);
         };

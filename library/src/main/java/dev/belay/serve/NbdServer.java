@@ -188,8 +188,8 @@ public final class NbdServer implements AutoCloseable {
   }
 
   /**
-   * Raises the flag of a request, or of all requests of a connection, those that come later
-   * included. What they are answered with says whether that stopped them.
+   * Raises the flag of a request, or of all requests that a connection has under way; those that
+   * come later are not meant. What they are answered with says whether that stopped them.
    *
    * @param id CONNECTION.NUMBER of a request, or CONNECTION
    * @return false if there is none of that name (any more)

@@ -170,7 +170,10 @@ final class Replies implements Sender {
     while (request != null) {
       Request next = request.next;
       request.next = null;
-      if (result == 0 && request == lastOne && putBack(request)) {
+      if (result == 0
+          && request == lastOne
+          && connection.maySend() // else nobody would ever take it from the row
+          && putBack(request)) {
         break;
       }
       connection.free(request);

@@ -221,14 +221,14 @@ final class Served {
     return lastCounters;
   }
 
-  /** Raises the flag of a request, or for number 0 of a connection; false if it is not here. */
+  /** Raises the flag of a request, or for number 0 of all there are; false if it is not here. */
   boolean cancel(long connection, long request) {
     for (Connection each : connections) {
       if (each.number() == connection) {
         if (request > 0) {
           return each.slots().cancel(request);
         }
-        each.flag().raise();
+        each.slots().cancelAll();
         return true;
       }
     }

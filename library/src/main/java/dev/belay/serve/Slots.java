@@ -132,6 +132,11 @@ final class Slots {
     return false;
   }
 
+  /** Raises the flags of all requests that are under way; what comes later is not meant. */
+  void cancelAll() {
+    show(each -> each.flag.raise(CancelFlag.Reason.EXPLICIT));
+  }
+
   /** Shows each request that is under way. */
   void show(Consumer<Request> to) {
     for (Request each : all) {

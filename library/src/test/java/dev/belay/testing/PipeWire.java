@@ -300,7 +300,7 @@ public final class PipeWire implements Wire {
     Sender sender = sending;
     sending = null;
     if (sender != null) {
-      sender.sent(-Errno.ECANCELED);
+      sender.sent(pipes.endsWell() ? 0 : -Errno.ECANCELED);
     }
     WireEnd waiting = hangUp.close();
     if (waiting != null) {

@@ -29,6 +29,7 @@ public final class Pipes {
   private int pieceBytes = 16 << 10;
   private long latencyNanos = 20_000;
   private int ports = 40_000;
+  private boolean endsWell;
 
   public Pipes(long seed) {
     random = new SplittableRandom(seed);
@@ -50,6 +51,19 @@ public final class Pipes {
   public Pipes withLatency(long mostNanos) {
     latencyNanos = mostNanos;
     return this;
+  }
+
+  /**
+   * What a wire was sending when it was closed counts as sent: the kernel was done with it before
+   * it noticed.
+   */
+  public Pipes withLateSuccess() {
+    endsWell = true;
+    return this;
+  }
+
+  boolean endsWell() {
+    return endsWell;
   }
 
   int bufferBytes() {
