@@ -26,8 +26,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     footer = {
       "",
-      "An ID is CONNECTION.NUMBER for a request, or CONNECTION for all that it does",
-      "and will do; belay ps shows them. With several servers, PID:ID says which.",
+      "An ID is CONNECTION.NUMBER for a request, or CONNECTION for all that it has in",
+      "flight now; belay ps shows them. With several servers, PID:ID says which.",
       "Raising a flag is a please: the request is answered when it has stopped, with",
       "an error, or when it is done.",
       "Exit codes: 0 all flags are up, 1 something was not there, 2 called wrongly.",
