@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * export. On the desk's thread, save what says otherwise.
  */
 final class Desk implements ServerHandshake.Exports {
+  /** Who says nothing for so long loses its place to a newcomer, where there is no other. */
+  private static final long WORDLESS_NANOS = 1_000_000_000L;
+
   /** Where an export's clients are moved to. */
   record Place(Served served, Sockets sockets) {}
 
@@ -61,7 +64,7 @@ final class Desk implements ServerHandshake.Exports {
   void accepted(Wire wire) {
     long number = accepted.incrementAndGet();
     int now = open.incrementAndGet();
-    if (isStopping || now > options.mostConnections()) {
+    if (isStopping || (now > options.mostConnections() && !sendsSilentOneAway())) {
       refused.incrementAndGet();
       if (!isFull && !isStopping) {
         // Once for each time that it is full: a crowd must not fill the log.
@@ -74,6 +77,16 @@ final class Desk implements ServerHandshake.Exports {
     }
     isFull = false;
     greetings.add(new Greeting(this, wire, number));
+  }
+
+  /** The one that has been silent for longest makes room; false where all are served, or new. */
+  private boolean sendsSilentOneAway() {
+    Greeting oldest = greetings.isEmpty() ? null : greetings.iterator().next();
+    if (oldest == null || oldest.ageNanos() < WORDLESS_NANOS) {
+      return false;
+    }
+    oldest.makeRoom();
+    return true;
   }
 
   @Override

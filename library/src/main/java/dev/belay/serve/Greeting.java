@@ -199,6 +199,15 @@ final class Greeting implements Sender {
         true);
   }
 
+  long ageNanos() {
+    return desk.loop().clock().nanos() - acceptedNanos;
+  }
+
+  /** There are too many clients, and others have said what they want. */
+  void makeRoom() {
+    refuse("it did not say what it wants, and its place was needed", true);
+  }
+
   /** The server stops: it is told so where it asks for anything more, and soon cut off. */
   void stop() {
     refuse("the server stopped", false);

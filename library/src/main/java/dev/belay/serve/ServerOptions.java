@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * What a server allows. {@link #DEFAULTS}, changed by the {@code with} methods.
  *
  * @param mostConnections how many clients at a time, those that are being greeted among them; what
- *     comes beyond is closed at once
+ *     comes beyond is closed at once, or takes the place of one that has not said for a second what
+ *     it wants
  * @param mostBytesPerConnection how much memory the requests of one connection may hold; a
  *     connection beyond it is not read from until some are answered. A single request may hold more
  * @param mostBytes how much memory all requests together may hold, at least 128 MiB. Half of it is

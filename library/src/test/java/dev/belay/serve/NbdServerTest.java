@@ -172,6 +172,29 @@ final class NbdServerTest {
   }
 
   @Test
+  void whoSaysNothingKeepsNobodyOut() throws Exception {
+    ServerOptions two =
+        ServerOptions.DEFAULTS.withMostConnections(2).withHandshakeTimeout(Duration.ofMinutes(10));
+    try (NbdServer server = open(two, "memory(size=1M)")) {
+      Address unix = server.listen(unix());
+      try (SocketClient silent = new SocketClient(unix);
+          SocketClient other = new SocketClient(unix)) {
+        silent.read(18);
+        other.read(18);
+        await(() -> isServed(unix));
+      }
+    }
+  }
+
+  private static boolean isServed(Address address) {
+    try (SocketClient client = new SocketClient(address)) {
+      return client.go("me") == MIB;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
   void whoSaysNothingIsSentAway() throws Exception {
     ServerOptions brief = ServerOptions.DEFAULTS.withHandshakeTimeout(Duration.ofMillis(50));
     try (NbdServer server = open(brief, "memory(size=1M)")) {
