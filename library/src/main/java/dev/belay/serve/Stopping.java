@@ -47,24 +47,23 @@ final class Stopping {
       long abortNanos = System.nanoTime();
       if (!areEmpty(abortNanos, FAREWELL_NANOS)) {
         exports.forEach(each -> each.loop().execute(each::cut));
-        areEmpty(abortNanos, PATIENCE_NANOS);
       }
     }
+    // Each on a thread of its own: a device that hangs must not keep other stacks from their end.
+    List<CompletableFuture<Ending>> endings =
+        exports.stream()
+            .map(each -> CompletableFuture.supplyAsync(() -> end(each), Stopping::start))
+            .toList();
     desk.loop().close(FAREWELL_NANOS);
     long unanswered = 0;
     long cancelled = 0;
     long finished = 0;
-    for (Served each : exports) {
-      flush(each, troubles);
-      int left = each.loop().close(PATIENCE_NANOS);
-      if (left > 0) {
-        unanswered += left;
-        troubles.add(
-            "%s: %d requests were never answered by its devices, and it is not closed"
-                .formatted(name(each), left));
-      } else {
-        each.blocks().close();
-      }
+    for (int i = 0; i < exports.size(); i++) {
+      Served each = exports.get(i);
+      Ending ending = endings.get(i).join();
+      int left = ending.left();
+      unanswered += left;
+      troubles.addAll(ending.troubles());
       long stopped = each.cancelledSinceStop();
       cancelled += stopped;
       finished += Math.max(0, each.openAtStop() - stopped - left);
@@ -78,6 +77,33 @@ final class Stopping {
             unanswered,
             List.copyOf(troubles));
     return report;
+  }
+
+  /** How one export ended: how many requests its devices still have, and what went wrong. */
+  private record Ending(int left, List<String> troubles) {}
+
+  private static void start(Runnable what) {
+    Thread.ofPlatform().daemon().name("belay-stop").start(what);
+  }
+
+  /** Waits for the last connection of one export, and flushes and closes its stack. */
+  private static Ending end(Served served) {
+    List<String> troubles = new ArrayList<>();
+    try {
+      var _ = served.empty().await(PATIENCE_NANOS, TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    flush(served, troubles);
+    int left = served.loop().close(PATIENCE_NANOS);
+    if (left > 0) {
+      troubles.add(
+          "%s: %d requests were never answered by its devices, and it is not closed"
+              .formatted(name(served), left));
+    } else {
+      served.blocks().close();
+    }
+    return new Ending(left, troubles);
   }
 
   /** Waits for the last connection of each export to end; false if one has not by then. */

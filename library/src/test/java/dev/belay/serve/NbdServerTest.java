@@ -14,6 +14,7 @@ import dev.belay.net.Address;
 import dev.belay.stack.StackException;
 import dev.belay.target.Throttle;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -28,6 +29,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -168,6 +170,42 @@ final class NbdServerTest {
       try (SocketClient again = new SocketClient(unix)) {
         assertThat(again.go("me")).isEqualTo(MIB);
       }
+    }
+  }
+
+  @Test
+  void aDeviceThatHangsKeepsNoOtherStackFromItsEnd() throws Exception {
+    Path file = directory.resolve("f.img");
+    NbdServer server =
+        open(
+            ServerOptions.DEFAULTS,
+            "fault(memory(size=1M), effect=stuck, op=read)",
+            "file(\"" + file + "\", size=1M)");
+    Address unix = server.listen(unix());
+    try (SocketClient client = new SocketClient(unix)) {
+      client.go("fa");
+      client.send(0, 1, 0, 4096, new byte[0]);
+      await(() -> server.inFlight().size() == 1);
+      assertThat(isOpen(file)).isTrue();
+      Thread stopping = Thread.ofPlatform().daemon().start(server::close);
+      await(() -> !isOpen(file));
+      assertThat(stopping.join(Duration.ofSeconds(1))).as("the other was waited for").isFalse();
+    }
+  }
+
+  private static boolean isOpen(Path file) {
+    try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
+      return all.anyMatch(each -> linksTo(each, file));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static boolean linksTo(Path link, Path file) {
+    try {
+      return Files.readSymbolicLink(link).equals(file);
+    } catch (IOException e) {
+      return false; // closed meanwhile
     }
   }
 
