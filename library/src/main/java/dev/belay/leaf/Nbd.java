@@ -180,6 +180,7 @@ public final class Nbd extends Device {
     } else if (bio.lengthBytes() > largestBytes(op)) {
       bio.split(op.hasBuffer() ? pieces : ranges);
     } else {
+      NbdLedger.arrived(bio);
       traffic.take(bio);
     }
     return Verdict.TAKEN;

@@ -269,6 +269,7 @@ final class NbdReplies {
           "it sends %d bytes of %d for a read of %d bytes at %d, of which it has sent %d"
               .formatted(lengthBytes, offset, of.lengthBytes, of.offsetBytes, of.receivedBytes));
     }
+    of.comes(payloadAt, lengthBytes);
     return true;
   }
 
@@ -356,10 +357,13 @@ final class NbdReplies {
     }
     NbdRequest of = request();
     request = null;
-    if (of.command == CMD_READ && of.errno == 0 && of.receivedBytes != of.lengthBytes) {
+    if (of.command == CMD_READ && of.errno == 0 && !of.isWhole()) {
       return breaks(
-          "it ends the answer to a read of %d bytes after %d"
-              .formatted(of.lengthBytes, of.receivedBytes));
+          "it ends the answer to a read of %d bytes after %d%s"
+              .formatted(
+                  of.lengthBytes,
+                  of.receivedBytes,
+                  of.parts == null ? "" : ", some of them twice, or in too many pieces"));
     }
     connection.answered(of);
     return true;

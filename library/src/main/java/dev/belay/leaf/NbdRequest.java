@@ -7,6 +7,7 @@ import static dev.belay.nbd.Nbd.CMD_WRITE;
 import static dev.belay.nbd.Nbd.CMD_WRITE_ZEROES;
 
 import dev.belay.Bio;
+import dev.belay.Holes;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,6 +51,9 @@ final class NbdRequest {
 
   /** How many bytes of a read, or of an answer about holes, have come. */
   long receivedBytes;
+
+  /** Which parts of a read have come, from its first byte; null while they came in order. */
+  @Nullable Holes parts;
 
   /** Its bio asked to stop while the wire used the bio's memory. */
   boolean mustStop;
@@ -100,6 +104,7 @@ final class NbdRequest {
     sentIn = inSend;
     sentAtTick = atTick;
     receivedBytes = 0;
+    parts = null;
     isAnswered = false;
     errno = 0;
     sentence = "";
@@ -113,6 +118,22 @@ final class NbdRequest {
   /** How many bytes of payload it moves, in whichever direction. */
   long payloadBytes() {
     return command == CMD_READ || command == CMD_WRITE ? lengthBytes : 0;
+  }
+
+  /** Notes that a part of a read comes, {@code atBytes} from its first byte. */
+  void comes(long atBytes, long partBytes) {
+    if (parts == null && atBytes != receivedBytes) {
+      parts = new Holes();
+      parts.add(0, receivedBytes);
+    }
+    if (parts != null) {
+      parts.add(atBytes, atBytes + partBytes);
+    }
+  }
+
+  /** Whether each byte of a read has come. */
+  boolean isWhole() {
+    return receivedBytes == lengthBytes && (parts == null || parts.bytes() == lengthBytes);
   }
 
   /** Whether it changes the medium, perhaps long after its bio has ended. */

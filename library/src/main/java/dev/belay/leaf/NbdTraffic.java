@@ -143,10 +143,15 @@ final class NbdTraffic implements Waiting {
       return;
     }
     long covered = ledger.acknowledged();
-    if (bio.op() == Op.FLUSH && ledger.isInDoubt(covered)) {
-      ledger.settle(covered);
-      failFlush(bio);
-      return;
+    if (bio.op() == Op.FLUSH) {
+      boolean isInDoubt = ledger.isInDoubt(covered);
+      if (isInDoubt) {
+        ledger.settleInDoubt(covered, parked, behind);
+      }
+      if (isInDoubt || NbdLedger.isDoomed(bio)) {
+        failFlush(bio);
+        return;
+      }
     }
     NbdRequest request = Objects.requireNonNull(free);
     free = request.next;
@@ -409,12 +414,18 @@ final class NbdTraffic implements Waiting {
     ledger.lost();
     long told = 0;
     for (NbdRequest each : requests) {
-      if (each.bio != null && each.bio.op() == Op.FLUSH && ledger.isInDoubt(each.coveredWrites)) {
+      Bio bio = each.bio;
+      if (bio != null
+          && bio.op() == Op.FLUSH
+          && !bio.flag().isRaised() // else it ends without a word of this
+          && ledger.isInDoubt(each.coveredWrites)) {
         each.isDoomed = true;
         told = Math.max(told, each.coveredWrites);
       }
     }
-    ledger.settle(told);
+    if (told > 0) {
+      ledger.settleInDoubt(told, parked, behind);
+    }
   }
 
   /** What a lost connection had and was not answered. */
@@ -425,11 +436,11 @@ final class NbdTraffic implements Waiting {
       return;
     }
     bio.unwatch();
-    if (request.mustStop || bio.flag().isRaised()) {
-      stopped(request);
-    } else if (request.isDoomed) {
+    if (request.isDoomed) {
       release(request);
       end(request, bio);
+    } else if (request.mustStop || bio.flag().isRaised()) {
+      stopped(request);
     } else if (request.timesSent > 0 && options.reconnectNanos() == 0) {
       fail(request, bio, "the connection was lost (" + lastTrouble + "), and reconnect=0");
     } else if (request.timesSent >= MOST_SENDS) {

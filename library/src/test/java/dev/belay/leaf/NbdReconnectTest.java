@@ -133,6 +133,79 @@ final class NbdReconnectTest {
   }
 
   @Test
+  void flushesThatWaitForAPlaceFailToo() {
+    try (NbdRig rig = NbdRig.of(options -> options.withDepth(1))) {
+      rig.stack.run(rig.leaf, Op.WRITE, 0, rig.pattern(1, 4096));
+      rig.server.hang(true);
+      List<Request> flushes = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        flushes.add(rig.flush());
+      }
+      rig.pass(SECOND);
+      rig.server.kill();
+      rig.server.hang(false);
+      rig.server.start();
+      rig.stack.finishAll();
+      assertThat(flushes).allMatch(each -> each.result().kind() == Kind.FAILED);
+      assertThat(rig.stack.run(rig.leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+    }
+  }
+
+  @Test
+  void flushesThatWaitForAConnectionFailToo() {
+    try (NbdRig rig = NbdRig.usual()) {
+      rig.stack.run(rig.leaf, Op.WRITE, 0, rig.pattern(1, 4096));
+      rig.server.kill();
+      rig.pass(SECOND);
+      List<Request> flushes = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        flushes.add(rig.flush());
+      }
+      rig.pass(SECOND);
+      rig.server.start();
+      rig.stack.finishAll();
+      assertThat(flushes).allMatch(each -> each.result().kind() == Kind.FAILED);
+      assertThat(rig.stack.run(rig.leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+    }
+  }
+
+  @Test
+  void aFlushThatWasAskedToStopDoesNotSwallowTheNews() {
+    for (int steps = 0; steps < 40; steps++) {
+      try (NbdRig rig = NbdRig.usual()) {
+        rig.stack.run(rig.leaf, Op.WRITE, 0, rig.pattern(1, 4096));
+        rig.server.hang(true);
+        CancelFlag flag = new CancelFlag();
+        Request flush = rig.stack.submit(rig.leaf, Op.FLUSH, 0, 0, MemorySegment.NULL, flag, false);
+        rig.pass(1_000_000);
+        rig.server.kill();
+        for (int i = 0; i < steps; i++) {
+          rig.pass(50_000);
+        }
+        flag.raise();
+        rig.stack.finish(flush);
+        rig.server.hang(false);
+        rig.server.start();
+        if (flush.result().kind() != Kind.FAILED) {
+          assertThat(rig.stack.run(rig.leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.FAILED);
+        }
+        assertThat(rig.stack.run(rig.leaf, Op.FLUSH, 0, 0).kind()).isEqualTo(Kind.DONE);
+      }
+    }
+  }
+
+  @Test
+  void anAnswerThatTellsTheSamePartTwiceIsNoAnswer() {
+    try (NbdRig rig = new NbdRig(1, o -> o.withReconnect(0), s -> s.tellsOnePartTwice())) {
+      rig.server.cache[0] = 1;
+      MemorySegment buffer = rig.stack.memory(4096).fill((byte) 0x5E);
+      Request read = rig.read(0, buffer, new CancelFlag());
+      assertThat(rig.stack.finish(read).kind()).isEqualTo(Kind.FAILED);
+      assertThat(sentence(read)).contains("broke the protocol", "twice");
+    }
+  }
+
+  @Test
   void aFlushAfterALossIsFineWhereNothingWasAtRisk() {
     try (NbdRig rig = NbdRig.usual()) {
       rig.stack.run(rig.leaf, Op.WRITE, 0, rig.pattern(1, 4096));

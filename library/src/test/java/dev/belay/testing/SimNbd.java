@@ -69,6 +69,7 @@ public final class SimNbd {
   private boolean readsNothing;
   private ToIntFunction<Received> errors = request -> 0;
   private UnaryOperator<byte[]> mangling = bytes -> bytes;
+  private boolean tellsTwice;
 
   /** Listens at once. */
   public SimNbd(Sockets sockets, Address address, int sizeBytes, long seed) {
@@ -95,6 +96,12 @@ public final class SimNbd {
   public SimNbd withBlocks(int minimumBytes, int largestBytes) {
     this.minimumBytes = minimumBytes;
     this.largestBytes = largestBytes;
+    return this;
+  }
+
+  /** Answers a read with its first half, twice. */
+  public SimNbd tellsOnePartTwice() {
+    tellsTwice = true;
     return this;
   }
 
@@ -376,6 +383,13 @@ public final class SimNbd {
     private int read(ReplyWriter to, MemorySegment reply, Received request, int at, int end) {
       int from = at;
       int bytes = 0;
+      if (tellsTwice) {
+        int half = (end - at) / 2;
+        for (int i = 0; i < 2; i++) {
+          bytes += to.content(reply, bytes, request.cookie, at, at, half, i == 1) + half;
+        }
+        return bytes;
+      }
       while (from < end) {
         int until = random.nextInt(4) == 0 ? from + 1 + random.nextInt(end - from) : end;
         boolean isLast = until == end;
