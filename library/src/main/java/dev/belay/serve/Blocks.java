@@ -1,28 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.serve;
 
+import dev.belay.Clock;
+import dev.belay.Loop;
+import dev.belay.Timers.Timer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The memory for the payloads of one loop's requests: page-aligned blocks in sizes of 4 KiB, 8 KiB
- * and so on to 32 MiB. A block that was given back is kept for the next that needs its size, up to
- * {@link #MOST_IDLE_BYTES}; beyond that it is freed. Only on the loop's thread.
+ * and so on to 32 MiB. A block that was given back is kept for the next that needs its size. Where
+ * more than {@link #MOST_IDLE_BYTES} lie idle, the rest is freed little by little: to free a block
+ * takes the time of many requests, and a client that goes away leaves hundreds at once. Only on the
+ * loop's thread.
  */
 final class Blocks {
   /** The largest there is. */
   static final int LARGEST_BYTES = 32 << 20;
 
-  /** How much memory may lie idle. */
+  /** How much memory may lie idle for long. */
   static final long MOST_IDLE_BYTES = 64L << 20;
+
+  /** So much, or one block, is freed at a time, */
+  private static final long TRIM_BYTES = 1L << 20;
+
+  /** and then others have their turn. */
+  private static final long TRIM_NANOS = 1_000_000;
 
   private static final int SMALLEST_SHIFT = 12;
   private static final int SIZES = 14;
 
   private final @Nullable Block[] idle = new @Nullable Block[SIZES];
+  private final Clock clock;
+  private final Timer trim;
   private long idleBytes;
   private long takenBytes;
+
+  Blocks(Loop loop) {
+    clock = loop.clock();
+    trim = loop.timers().newTimer(this::trim);
+  }
 
   /** One block: nobody's, or whoever's took it. */
   static final class Block {
@@ -73,13 +91,30 @@ final class Blocks {
   void give(Block block) {
     long bytes = block.memory.byteSize();
     takenBytes -= bytes;
-    if (idleBytes + bytes > MOST_IDLE_BYTES) {
-      block.arena.close();
-      return;
-    }
     idleBytes += bytes;
     block.next = idle[block.size];
     idle[block.size] = block;
+    if (idleBytes > MOST_IDLE_BYTES && !trim.isSet()) {
+      trim.set(clock.after(TRIM_NANOS));
+    }
+  }
+
+  private void trim() {
+    long freedBytes = 0;
+    for (int size = SIZES - 1; size >= 0; size--) {
+      Block block = idle[size];
+      while (block != null && idleBytes > MOST_IDLE_BYTES && freedBytes < TRIM_BYTES) {
+        long bytes = block.memory.byteSize();
+        idleBytes -= bytes;
+        freedBytes += bytes;
+        block.arena.close();
+        block = block.next;
+      }
+      idle[size] = block;
+    }
+    if (idleBytes > MOST_IDLE_BYTES) {
+      trim.set(clock.after(TRIM_NANOS));
+    }
   }
 
   /** How much memory is taken. */

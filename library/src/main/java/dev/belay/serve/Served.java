@@ -34,7 +34,7 @@ final class Served {
   private final Runnable left;
   private final ExportFacts facts;
   private final long deadlineNanos;
-  private final Blocks blocks = new Blocks();
+  private final Blocks blocks;
   private final List<Connection> connections = new ArrayList<>();
   private Traffic past = Traffic.NONE;
   private volatile Counters.OfExport lastCounters;
@@ -62,6 +62,7 @@ final class Served {
       Runnable left) {
     this.export = export;
     this.loop = loop;
+    blocks = new Blocks(loop);
     this.root = root;
     this.options = options;
     this.budget = budget;
