@@ -36,6 +36,7 @@ final class UringWire implements Wire, SocketOwner {
 
   private long address;
   private int lengthBytes;
+  private boolean waitsForAll;
   private boolean hasMore;
   private @Nullable WireEnd receiving;
 
@@ -73,12 +74,22 @@ final class UringWire implements Wire, SocketOwner {
 
   @Override
   public void receive(long address, int lengthBytes, WireEnd end) {
+    receive(address, lengthBytes, false, end);
+  }
+
+  @Override
+  public void receiveAll(long address, int lengthBytes, WireEnd end) {
+    receive(address, lengthBytes, true, end);
+  }
+
+  private void receive(long address, int lengthBytes, boolean waitsForAll, WireEnd end) {
     checkUsable();
     if (receiving != null || lengthBytes <= 0) {
       throw new IllegalStateException("a receive is under way, or it is of nothing");
     }
     this.address = address;
     this.lengthBytes = lengthBytes;
+    this.waitsForAll = waitsForAll;
     receiving = end;
     hangUp.receiving();
     sockets.submit(receiveOp);
@@ -150,7 +161,7 @@ final class UringWire implements Wire, SocketOwner {
   @Override
   public void prepare(SocketEntries entries, SocketOp op, long token) {
     if (op == receiveOp) {
-      entries.receive(fd, address, lengthBytes, !hasMore, token);
+      entries.receive(fd, address, lengthBytes, !hasMore, waitsForAll, token);
     } else if (op == watchOp) {
       entries.watch(fd, GONE, token);
     } else if (ranges > 1 && message != null) {

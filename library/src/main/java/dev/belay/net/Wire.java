@@ -22,6 +22,15 @@ public interface Wire {
   void receive(long address, int lengthBytes, WireEnd end);
 
   /**
+   * Receives all of a range, as {@link #receive}, in fewer steps where the transport can see to
+   * that. It may come in parts all the same: then the end gets how many there were, and is to ask
+   * for the rest.
+   */
+  default void receiveAll(long address, int lengthBytes, WireEnd end) {
+    receive(address, lengthBytes, end);
+  }
+
+  /**
    * There is something to send: {@code sender} is asked for it just before the loop next goes to
    * the kernel, or when the send under way has ended. Asking again before that changes nothing; nor
    * does asking once it was closed, or can send no more.

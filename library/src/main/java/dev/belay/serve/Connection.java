@@ -139,7 +139,9 @@ final class Connection {
       int left = (int) request.lengthBytes - request.receivedBytes;
       if (left >= DIRECT_BYTES) {
         comesDirectly = true;
-        wire.receive(request.block.address + request.receivedBytes, left, intoBlock);
+        // No more than what the watchdog wants to see moving.
+        int step = Math.min(left, Watchdog.STEP_BYTES);
+        wire.receiveAll(request.block.address + request.receivedBytes, step, intoBlock);
         return;
       }
     }

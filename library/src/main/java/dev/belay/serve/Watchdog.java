@@ -13,7 +13,7 @@ final class Watchdog {
   private static final int LOOKS = 4;
 
   /** So much is to come, or to go, in one stall time. */
-  private static final long STEP_BYTES = 1 << 20;
+  static final int STEP_BYTES = 1 << 20;
 
   private final Connection connection;
   private final Served served;

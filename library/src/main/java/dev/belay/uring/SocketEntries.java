@@ -42,10 +42,13 @@ public final class SocketEntries {
    * Abi#CQE_F_SOCK_NONEMPTY} if there is more.
    *
    * @param waitsFirst that there is nothing yet, so that the kernel does not look in vain
+   * @param waitsForAll to complete with fewer bytes only at the end of the stream, or at an error
    */
-  public boolean receive(int fd, long address, int lengthBytes, boolean waitsFirst, long token) {
+  public boolean receive(
+      int fd, long address, int lengthBytes, boolean waitsFirst, boolean waitsForAll, long token) {
     int how = Abi.OP_RECV | (waitsFirst ? POLL_FIRST : 0);
-    return ring.put(how, fd, 0, address, lengthBytes, 0, token, 0);
+    int flags = waitsForAll ? MSG_WAITALL : 0;
+    return ring.put(how, fd, 0, address, lengthBytes, flags, token, 0);
   }
 
   /** Completes once with the events ({@link Abi#POLLHUP} and the like) that have come. */
