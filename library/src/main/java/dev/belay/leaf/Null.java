@@ -5,7 +5,6 @@ import dev.belay.Bio;
 import dev.belay.Device;
 import dev.belay.Limits;
 import dev.belay.Loop;
-import dev.belay.Op;
 import dev.belay.Verdict;
 import java.util.List;
 
@@ -14,7 +13,8 @@ import java.util.List;
  *
  * <p>For measuring what a stack itself costs, and for throwing writes away. A read leaves the
  * buffer as it is: it is DONE, but what the buffer holds is what was there before. Nothing waits
- * here, so the flag is looked at by nobody but the loop, on the way in. All of it is one hole.
+ * here, so the flag is looked at by nobody but the loop, on the way in. It has no holes: what is
+ * read does not read as zeroes.
  */
 public final class Null extends Device {
   /**
@@ -27,9 +27,6 @@ public final class Null extends Device {
 
   @Override
   public Verdict map(Bio bio) {
-    if (bio.op() == Op.FIND_HOLES) {
-      bio.markHole(0, bio.lengthBytes());
-    }
     bio.complete();
     return Verdict.TAKEN;
   }

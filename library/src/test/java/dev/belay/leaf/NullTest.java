@@ -3,6 +3,7 @@ package dev.belay.leaf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.belay.Bio;
 import dev.belay.CancelFlag;
 import dev.belay.Extents;
 import dev.belay.Op;
@@ -38,6 +39,18 @@ final class NullTest {
       var request = stack.submit(device, Op.READ, 0, stack.memory(512), flag);
       assertThat(request.result().extents()).isEqualTo(Extents.whole(512, Extents.State.CLEAN));
       assertThat(device.bios()).isZero();
+    }
+  }
+
+  @Test
+  void nothingOfItIsAHoleBecauseNothingReadsAsZeroes() {
+    try (DrivenStack stack = new DrivenStack()) {
+      Null device = new Null(stack.loop, 4096, 512);
+      int[] found = {-1};
+      Bio bio = new Bio(stack.loop, ended -> found[0] = ended.holes().size());
+      bio.prepare(Op.FIND_HOLES, device, 0, 4096, MemorySegment.NULL, 0, new CancelFlag());
+      stack.loop.enter(bio);
+      assertThat(found[0]).isZero();
     }
   }
 }
