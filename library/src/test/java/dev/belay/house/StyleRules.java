@@ -18,7 +18,7 @@ import javax.lang.model.element.Modifier;
 
 /** The part of STYLE.md that a parser can see. Every finding names a file, a line and a remedy. */
 final class StyleRules extends TreeScanner<Void, Void> {
-  static final int MAX_FILE_LINES = 600;
+  static final int MAX_FILE_LINES = 900;
   static final int MAX_METHOD_LINES = 70;
   static final int MAX_COLUMNS = 100;
 

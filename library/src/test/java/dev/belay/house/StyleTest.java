@@ -73,7 +73,7 @@ final class StyleTest {
     assertThat(find("final class A {}" + "\n".repeat(StyleRules.MAX_FILE_LINES)))
         .singleElement()
         .asString()
-        .contains("at most 600 lines");
+        .contains("at most 900 lines");
     assertThat(find("final class A {}" + "\n".repeat(StyleRules.MAX_FILE_LINES - 2))).isEmpty();
   }
 
