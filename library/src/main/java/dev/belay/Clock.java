@@ -10,11 +10,11 @@ public interface Clock {
   long nanos();
 
   /**
-   * The time that is {@code delayNanos} away, or 146 years for what is further: deadlines that are
-   * more than twice that apart cannot be compared.
+   * The time that is {@code delayNanos} away, or 146 years for what is further, in either
+   * direction: deadlines that are more than twice that apart cannot be compared.
    */
   default long after(long delayNanos) {
-    return nanos() + Math.min(delayNanos, Long.MAX_VALUE / 2);
+    return nanos() + Math.clamp(delayNanos, Long.MIN_VALUE / 2, Long.MAX_VALUE / 2);
   }
 
   /** A clock that stands still until it is moved, for tests on virtual time. */
