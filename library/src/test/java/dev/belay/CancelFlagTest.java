@@ -92,4 +92,15 @@ final class CancelFlagTest {
     }
     assertThat(seen).hasSize(1000).containsOnly(flag.reason());
   }
+
+  @Test
+  void aDeadlineThatPassedLongAgoIsUpAtOnceHoweverLongAgo() {
+    for (long seconds : new long[] {-1, -1_000_000, Long.MIN_VALUE / 2, Long.MIN_VALUE}) {
+      CancelFlag flag = new CancelFlag().withDeadline(Duration.ofSeconds(seconds));
+      assertThat(flag.isRaised()).as("%d s", seconds).isTrue();
+      assertThat(flag.reason()).isEqualTo(CancelFlag.Reason.DEADLINE);
+    }
+    assertThat(new CancelFlag().withDeadline(Duration.ofSeconds(Long.MAX_VALUE)).isRaised())
+        .isFalse();
+  }
 }
