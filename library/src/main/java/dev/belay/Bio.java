@@ -34,6 +34,9 @@ public final class Bio extends Mail {
   private long address;
   private CancelFlag flag = CancelFlag.NEVER;
 
+  /** What {@link #commit} took the place of; null before it. */
+  private @Nullable CancelFlag flagBeforeCommit;
+
   // The result so far: all bytes are in the state `base`, or, where the log says anything, DONE but
   // for what the log says.
   private Kind status = Kind.DONE;
@@ -241,6 +244,24 @@ public final class Bio extends Mail {
     return this;
   }
 
+  /**
+   * The commit point: the last look at the flag by a layer that must finish what it begins. If the
+   * flag is up, the answer is false and nothing has changed: the layer cancels the bio, clean. If
+   * it is down, the answer is true, and until its end the bio carries {@link CancelFlag#NEVER}: it
+   * is watched no longer, and its clones are shielded.
+   */
+  public boolean commit() {
+    if (flag.isRaised()) {
+      return false;
+    }
+    unwatch();
+    if (flag != CancelFlag.NEVER) {
+      flagBeforeCommit = flag;
+      flag = CancelFlag.NEVER;
+    }
+    return true;
+  }
+
   /** Takes the flag away: what began is finished. For a clone, after a commit point. */
   public Bio shield() {
     flag = CancelFlag.NEVER;
@@ -373,6 +394,32 @@ public final class Bio extends Mail {
     cutBytes = 0;
     pending = 0;
     Cutting.goOn(this);
+  }
+
+  // --- The buffer ---
+
+  /**
+   * Copies a part of the buffer out of it. The memory may be the caller's, who may have closed its
+   * arena or cut short the file that it maps: then the answer is EFAULT, and what reached the
+   * target is not to be used.
+   *
+   * @param startBytes where the part begins, from the bio's first byte
+   * @return null once all is copied, else the error to fail the request with; never throws
+   */
+  public @Nullable IoError copyFromBuffer(
+      long startBytes, MemorySegment target, long targetBytes, long lengthBytes) {
+    return CallersMemory.copy(
+        buffer, bufferOffsetBytes + startBytes, target, targetBytes, lengthBytes, this);
+  }
+
+  /**
+   * Copies bytes into a part of the buffer; as {@link #copyFromBuffer}, and after an error it is
+   * unknown how many of them arrived.
+   */
+  public @Nullable IoError copyToBuffer(
+      long startBytes, MemorySegment source, long sourceBytes, long lengthBytes) {
+    return CallersMemory.copy(
+        source, sourceBytes, buffer, bufferOffsetBytes + startBytes, lengthBytes, this);
   }
 
   // --- Waiting ---
@@ -573,6 +620,10 @@ public final class Bio extends Mail {
   void runEnd() {
     BioEnd what = Objects.requireNonNull(end);
     life = Life.IDLE;
+    if (flagBeforeCommit != null) {
+      flag = flagBeforeCommit;
+      flagBeforeCommit = null;
+    }
     boolean isClone = parent != null;
     what.ended(this);
     if (isClone) {
