@@ -55,10 +55,12 @@ public final class CancelFlag {
   private static final long NO_DEADLINE = Long.MAX_VALUE;
   private static final Reason[] REASONS = Reason.values();
   private static final VarHandle STATE;
+  private static final VarHandle CHANGING;
 
   static {
     try {
       STATE = MethodHandles.lookup().findVarHandle(CancelFlag.class, "state", int.class);
+      CHANGING = MethodHandles.lookup().findVarHandle(CancelFlag.class, "isChanging", int.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }
@@ -75,8 +77,15 @@ public final class CancelFlag {
   private final Clock clock;
   private final long deadlineNanos;
 
-  /** One watch for each loop that holds bios of this flag; changed under this flag's monitor. */
+  /** One watch for each loop that holds bios of this flag; changed while {@code isChanging}. */
   private volatile @Nullable Watch watches;
+
+  /**
+   * 1 while a loop changes {@code watches}. Not this flag's monitor, which is the caller's as well:
+   * whoever held it while it waited for a request would keep the loop from completing that request.
+   */
+  @SuppressWarnings("unused") // by CHANGING
+  private int isChanging;
 
   /** A new flag, down, that stands alone. */
   public CancelFlag() {
@@ -200,27 +209,47 @@ public final class CancelFlag {
   }
 
   /** Publishes a watch. The caller looks at the flag again afterwards. */
-  synchronized void publish(Watch watch) {
+  void publish(Watch watch) {
+    beginChange();
     watch.nextOfFlag = watches;
     watches = watch;
+    endChange();
     VarHandle.fullFence();
   }
 
   /**
    * Takes a watch off. A raiser that still sees it wakes its loop for nothing, which is allowed.
    */
-  synchronized void unpublish(Watch gone) {
+  void unpublish(Watch gone) {
+    beginChange();
     Watch head = watches;
     if (head == gone) {
       watches = gone.nextOfFlag;
-      return;
-    }
-    for (Watch watch = head; watch != null; watch = watch.nextOfFlag) {
-      if (watch.nextOfFlag == gone) {
-        watch.nextOfFlag = gone.nextOfFlag;
-        return;
+    } else {
+      Watch before = head;
+      while (before != null && before.nextOfFlag != gone) {
+        before = before.nextOfFlag;
+      }
+      if (before != null) {
+        before.nextOfFlag = gone.nextOfFlag;
       }
     }
+    endChange();
+  }
+
+  /** Loops only, for a few instructions each, so that the wait for another loop is short. */
+  private void beginChange() {
+    for (int tries = 0; !CHANGING.compareAndSet(this, 0, 1); tries++) {
+      if (tries < 100) {
+        Thread.onSpinWait();
+      } else {
+        Thread.yield();
+      }
+    }
+  }
+
+  private void endChange() {
+    CHANGING.setRelease(this, 0);
   }
 
   @Override
