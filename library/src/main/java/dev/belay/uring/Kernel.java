@@ -272,12 +272,28 @@ public final class Kernel {
 
   /** A new eventfd with count 0, non-blocking, or a negated error number. */
   public static int eventfd() {
+    Signal.make(); // now, and not with the first signal, which must not allocate
     return (int) call(EVENTFD2, 0, EFD_FLAGS, 0, 0, 0, 0);
   }
 
-  /** Adds 1 to an eventfd, which wakes whoever waits for it. Does not block. */
+  /**
+   * Adds 1 to an eventfd, which wakes whoever waits for it. Does not block, and unless it fails, it
+   * allocates nothing, on any thread: it does not ask for errno, for which there would have to be
+   * memory.
+   */
   public static int eventfdSignal(int fd) {
-    return (int) Math.min(0, repeated(WRITE, fd, Constants.ONE, Long.BYTES, 0, 0, 0));
+    long result;
+    try {
+      result =
+          (long) Signal.WRITE_CALL.invokeExact((long) WRITE, (long) fd, Signal.ONE, Signal.BYTES);
+    } catch (RuntimeException | Error thrown) {
+      throw thrown;
+    } catch (Throwable thrown) {
+      throw new IllegalStateException(thrown);
+    }
+    return result >= 0
+        ? 0
+        : (int) Math.min(0, repeated(WRITE, fd, Signal.ONE, Signal.BYTES, 0, 0, 0));
   }
 
   /** Takes an eventfd's count and sets it to 0; 0 if it was 0. Does not block. */
@@ -460,8 +476,23 @@ public final class Kernel {
     throw new UnsupportedOperationException(reason);
   }
 
-  /** Native words that never change; apart, so that they exist only where calls can be made. */
-  private static final class Constants {
+  /** What signals need; apart, so that it exists only where calls can be made. */
+  private static final class Signal {
+    static final long BYTES = Long.BYTES;
     static final long ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1L).address();
+    static final MethodHandle WRITE_CALL = link();
+
+    private Signal() {}
+
+    static void make() {}
+
+    private static MethodHandle link() {
+      Linker linker = Linker.nativeLinker();
+      ValueLayout.OfLong word = ValueLayout.JAVA_LONG;
+      return linker.downcallHandle(
+          symbol(linker, "syscall"),
+          FunctionDescriptor.of(word, word, word, word, word),
+          Linker.Option.firstVariadicArg(1));
+    }
   }
 }
