@@ -52,6 +52,9 @@ public final class Bio extends Mail {
   private long startInParent;
 
   // What it waits for as a parent.
+  /** Clones that were submitted and whose ends have not begun. */
+  private int clones;
+
   int pending;
   @Nullable Cutter cutter;
   long cutBytes;
@@ -68,6 +71,10 @@ public final class Bio extends Mail {
   @Nullable Bio nextOfWatch;
   @Nullable Watch watch;
   private @Nullable Waiting waiting;
+  boolean isParked;
+
+  /** A device threw while it had it, and may still refer to it. */
+  private boolean isSpoiled;
 
   /** Where it stands among the loop's open requests; -1 for a bio that is none of them. */
   int openIndex = -1;
@@ -102,7 +109,10 @@ public final class Bio extends Mail {
       long bufferOffsetBytes,
       CancelFlag flag) {
     if (life != Life.IDLE) {
-      throw new IllegalStateException("a request is prepared again only after its completion");
+      throw new IllegalStateException(
+          life == Life.DEAD
+              ? "a request that a defect of a device ended is not prepared again"
+              : "a request is prepared again only after its completion");
     }
     this.op = op;
     this.device = device;
@@ -432,6 +442,9 @@ public final class Bio extends Mail {
     if (flag == CancelFlag.NEVER) {
       return;
     }
+    if (watch != null) {
+      throw new IllegalStateException("a bio that is watched already is to be watched by " + place);
+    }
     waiting = place;
     Watch.add(loop, this);
     if (flag.isRaised()) {
@@ -476,16 +489,6 @@ public final class Bio extends Mail {
   public void fail(int errno, String sentence, State bytes) {
     recordFailed(new IoError(errno, sentence), bytes);
     complete();
-  }
-
-  /** The device that has it threw: if it still has it, it fails, once its clones have ended. */
-  void failByDefect(Device thrower, Throwable defect) {
-    if (life == Life.ACTIVE && device == thrower && watch == null) {
-      String sentence = "the device " + thrower.kind() + " is defective: " + defect;
-      recordFailed(new IoError(Errno.EIO, sentence), State.UNKNOWN);
-      pending = Math.max(1, pending);
-      childEnded();
-    }
   }
 
   /** Records that it was stopped, and what became of all its bytes; DONE leaves that to marks. */
@@ -604,42 +607,121 @@ public final class Bio extends Mail {
       throw new IllegalStateException("a bio that is " + Life.words(life) + " was submitted");
     }
     life = Life.ACTIVE;
+    if (parent != null) {
+      parent.clones++;
+    }
   }
 
-  void endOnce() {
-    if (life != Life.ACTIVE || watch != null) {
-      throw new IllegalStateException(
-          "a bio that is "
-              + (watch != null ? "still watched" : Life.words(life))
-              + " was completed");
+  /** Whether it completes now: no if a defect has ended it, or will when its clones are back. */
+  boolean endOnce() {
+    if (life != Life.ACTIVE || watch != null || clones > 0) {
+      return refuseEnd();
     }
     life = Life.COMPLETED;
+    return true;
+  }
+
+  private boolean refuseEnd() {
+    if (isSpoiled) {
+      return false;
+    }
+    String why =
+        clones > 0
+            ? "waits for " + clones + " clones"
+            : watch != null ? "still watched" : Life.words(life);
+    throw new IllegalStateException("a bio that is " + why + " was completed");
   }
 
   /** Runs the end, and gives a clone back to the pool. */
   void runEnd() {
     BioEnd what = Objects.requireNonNull(end);
-    life = Life.IDLE;
+    life = isSpoiled ? Life.DEAD : Life.IDLE;
     if (flagBeforeCommit != null) {
       flag = flagBeforeCommit;
       flagBeforeCommit = null;
     }
-    boolean isClone = parent != null;
-    what.ended(this);
-    if (isClone) {
-      parent = null;
-      if (holes != null) {
-        holes = null;
-      }
-      release();
+    Bio above = parent;
+    if (above == null) {
+      what.ended(this);
+      return;
+    }
+    above.clones--;
+    try {
+      what.ended(this);
+    } catch (RuntimeException | Error defect) {
+      loop.report(defect);
+      above.spoil("lost a clone", defect);
+    }
+    above.endIfSpoiled();
+    parent = null;
+    if (holes != null) {
+      holes = null;
+    }
+    release();
+    if (life != Life.DEAD) {
       life = Life.POOLED;
       loop.putIntoPool(this);
     }
   }
 
+  // --- When a device throws ---
+
+  /**
+   * A map threw. What it had taken in full stays where it is: in a queue or with a clone, where its
+   * flag and its device still find it. Otherwise it fails, UNKNOWN.
+   */
+  void mapThrew(Device thrower, Throwable defect) {
+    if (clones > 0) {
+      spoil("lost its way", defect);
+    } else if (life == Life.ACTIVE && watch == null && !isParked) {
+      recordDefect(thrower.kind(), "could not take it", defect);
+      complete();
+    }
+  }
+
+  /**
+   * The device that has it threw in an end or in a wait, so that it may never complete it, or only
+   * later: it fails as soon as none of its clones is under way, and is not used again.
+   */
+  void spoil(String what, Throwable defect) {
+    if (life == Life.ACTIVE && watch == null && !isParked) {
+      isSpoiled = true;
+      recordDefect(device().kind(), what, defect);
+      endIfSpoiled();
+    }
+  }
+
+  private void endIfSpoiled() {
+    if (isSpoiled && life == Life.ACTIVE && clones == 0) {
+      complete();
+    }
+  }
+
+  private void recordDefect(String kind, String what, Throwable defect) {
+    String sentence = "the device " + kind + " is defective, and " + what + ": " + defect;
+    recordFailed(new IoError(Errno.EIO, sentence), State.UNKNOWN);
+  }
+
+  /**
+   * For a front that uses its bio again: this bio, or another one with the same end where a defect
+   * of a device ended this one, as that device may still refer to it.
+   */
+  public Bio orNew() {
+    return life == Life.DEAD ? new Bio(loop, Objects.requireNonNull(end)) : this;
+  }
+
   @Override
   void deliver(Loop loop) {
     loop.enter(this);
+  }
+
+  @Override
+  void undelivered(Loop loop, Throwable defect) {
+    if (life == Life.IDLE) {
+      life = Life.ACTIVE;
+      recordFailed(new IoError(Errno.EIO, "the loop could not take it: " + defect), State.CLEAN);
+      complete();
+    }
   }
 
   @Override

@@ -11,8 +11,15 @@ final class Life {
   static final int COMPLETED = 2;
   static final int POOLED = 3;
 
+  /** A defect ended it, so somebody may still refer to it: it is never used again. */
+  static final int DEAD = 4;
+
   private static final String[] WORDS = {
-    "not in the stack", "in the stack already", "completed already", "back in the pool"
+    "not in the stack",
+    "in the stack already",
+    "completed already",
+    "back in the pool",
+    "dead after a defect of a device"
   };
 
   private Life() {}

@@ -30,6 +30,12 @@ public final class Loop {
   /** How many turns in a row a busy loop may put off the call that sends what it prepared. */
   private static final int BUSY_TURNS = 4;
 
+  /** How often a wake-up that throws is tried by one sender. */
+  private static final int WAKE_TRIES = 3;
+
+  /** How long a loop rests after a turn that threw. */
+  private static final long REST_NANOS = 1_000_000;
+
   /** How much is done between two looks at the mailbox, so that nobody keeps others out. */
   private static final int STEPS_A_TURN = 1 << 14;
 
@@ -54,6 +60,7 @@ public final class Loop {
   private final AtomicReference<@Nullable Mail> mailbox = new AtomicReference<>();
   private final Mail mailboxClosed = new Message(() -> {});
   private final AtomicBoolean isSleeping = new AtomicBoolean();
+  private final AtomicBoolean isStarted = new AtomicBoolean();
 
   // What waits to go down, and what waits to complete. The loop's thread, as all below.
   private @Nullable Bio firstDown;
@@ -80,7 +87,7 @@ public final class Loop {
     this.isThreaded = isThreaded;
     owner = isThreaded ? null : Thread.currentThread();
     poller = new Parking();
-    defects = defect -> System.getLogger("dev.belay").log(System.Logger.Level.ERROR, name, defect);
+    defects = new DefectLog(name);
   }
 
   /** A loop with a thread of its own, which {@link #start} starts when the devices are made. */
@@ -125,8 +132,13 @@ public final class Loop {
     this.defects = defects;
   }
 
+  /** Says that something threw. Never throws, so that no request is lost on the way to it. */
   void report(Throwable defect) {
-    defects.accept(defect);
+    try {
+      defects.accept(defect);
+    } catch (RuntimeException | Error e) {
+      // Whoever was to be told cannot be told.
+    }
   }
 
   /** Has {@code what} run, on the loop's thread or before it starts, when no request is left. */
@@ -134,9 +146,17 @@ public final class Loop {
     farewells.add(what);
   }
 
-  /** Starts the thread of a threaded loop; a driven one is ready as it is. */
+  /**
+   * Starts the thread of a threaded loop; a driven one is ready as it is.
+   *
+   * @throws IllegalStateException if it was started before
+   */
   public void start() {
     if (isThreaded) {
+      if (isStarted.getAndSet(true)) {
+        throw new IllegalStateException(
+            "the loop " + name + " was started already: one loop has one thread");
+      }
       Thread thread =
           Thread.ofPlatform().daemon().name("belay-" + name).unstarted(this::runUntilClosed);
       owner = thread;
@@ -144,6 +164,7 @@ public final class Loop {
         thread.start();
       } catch (Error e) {
         owner = null; // there is no thread to be had: it is closed as one that never started
+        isStarted.set(false);
         throw e;
       }
     }
@@ -194,9 +215,21 @@ public final class Loop {
       }
     }
     if (isSleeping.get() && isSleeping.compareAndSet(true, false)) {
-      poller.wake();
+      wake();
     }
     return true;
+  }
+
+  /** Whoever raises a flag must not hear of a wake-up that fails; the next sender tries again. */
+  private void wake() {
+    for (int tries = 0; tries < WAKE_TRIES; tries++) {
+      try {
+        poller.wake();
+        return;
+      } catch (RuntimeException | Error e) {
+        isSleeping.set(true); // it may sleep still
+      }
+    }
   }
 
   /** A flag that has bios here went up. From {@link CancelFlag#raise}, on any thread. */
@@ -236,8 +269,8 @@ public final class Loop {
     try {
       turn(waitNanos);
     } catch (RuntimeException | Error defect) {
-      defects.accept(defect);
-      LockSupport.parkNanos(1_000_000);
+      report(defect);
+      LockSupport.parkNanos(REST_NANOS);
     }
   }
 
@@ -247,16 +280,18 @@ public final class Loop {
    * something happens.
    *
    * @return whether anything was found before it slept
+   * @throws IllegalStateException on another thread than the loop's
    */
   public boolean turn(long waitNanos) {
+    checkOnLoop();
     boolean busy = emptyMailbox();
     isRunning = true;
     try {
       busy |= poller.reap() > 0;
-      busy |= !timers.isEmpty() && timers.expire(clock.nanos()) > 0;
     } catch (RuntimeException | Error defect) {
-      defects.accept(defect);
+      report(defect);
     }
+    busy |= !timers.isEmpty() && timers.expire(clock.nanos(), this) > 0;
     busy |= drain(STEPS_A_TURN);
     if (busy || firstDown != null || firstUp != null) {
       if (waitNanos <= 0 || ++busyTurns >= BUSY_TURNS) {
@@ -278,8 +313,11 @@ public final class Loop {
       waitNanos = Math.min(waitNanos, timers.soonestNanos() - clock.nanos());
     }
     isSleeping.set(waitNanos > 0);
-    enterPoller(mailbox.get() == null ? Math.max(0, waitNanos) : 0);
-    isSleeping.set(false);
+    try {
+      enterPoller(mailbox.get() == null ? Math.max(0, waitNanos) : 0);
+    } finally {
+      isSleeping.set(false);
+    }
   }
 
   /** What completes while the poller enters waits until it is out again, as for a map. */
@@ -310,10 +348,11 @@ public final class Loop {
       isRunning = true;
       try {
         turned.deliver(this);
-        drain(STEPS_A_TURN);
       } catch (RuntimeException | Error defect) {
-        defects.accept(defect);
+        report(defect);
+        turned.undelivered(this, defect);
       }
+      drain(STEPS_A_TURN);
       turned = next;
     }
     return true;
@@ -325,8 +364,14 @@ public final class Loop {
 
   // --- The loop's thread: down and up ---
 
-  /** Accepts a front's request. */
+  /**
+   * Accepts a front's request.
+   *
+   * @throws IllegalStateException on another thread than the loop's: that one {@linkplain #send
+   *     sends} it
+   */
   public void enter(Bio bio) {
+    checkOnLoop();
     if (open == openBios.length) {
       openBios = Arrays.copyOf(openBios, 2 * open);
     }
@@ -336,6 +381,15 @@ public final class Loop {
       bio.flag().raise(CancelFlag.Reason.CLOSE);
     }
     submit(bio);
+  }
+
+  private void checkOnLoop() {
+    Thread mine = owner;
+    if (mine != null && mine != Thread.currentThread()) {
+      throw new IllegalStateException(
+          "the loop %s belongs to the thread %s, and this is %s"
+              .formatted(name, mine.getName(), Thread.currentThread()));
+    }
   }
 
   private void leave(Bio bio) {
@@ -381,7 +435,9 @@ public final class Loop {
   }
 
   void completed(Bio bio) {
-    bio.endOnce();
+    if (!bio.endOnce()) {
+      return;
+    }
     if (lastUp == null) {
       firstUp = bio;
     } else {
@@ -434,7 +490,7 @@ public final class Loop {
     try {
       bio.runEnd();
     } catch (RuntimeException | Error defect) {
-      defects.accept(defect);
+      report(defect);
     }
   }
 
@@ -462,8 +518,8 @@ public final class Loop {
           return;
         }
       } catch (RuntimeException | Error defect) {
-        defects.accept(defect);
-        bio.failByDefect(device, defect);
+        report(defect);
+        bio.mapThrew(device, defect);
         return;
       }
     }
@@ -593,7 +649,7 @@ public final class Loop {
     try {
       close.run();
     } catch (RuntimeException | Error defect) {
-      defects.accept(defect);
+      report(defect);
     }
   }
 }

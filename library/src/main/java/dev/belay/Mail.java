@@ -9,4 +9,7 @@ abstract sealed class Mail permits Bio, Watch, Loop.Message {
 
   /** On the loop's thread. */
   abstract void deliver(Loop loop);
+
+  /** {@link #deliver} threw; the loop has reported it. On the loop's thread. */
+  void undelivered(Loop loop, Throwable defect) {}
 }

@@ -24,6 +24,7 @@ public final class Parked implements Waiting {
     }
     last = bio;
     size++;
+    bio.isParked = true;
     bio.watch(this);
   }
 
@@ -103,6 +104,7 @@ public final class Parked implements Waiting {
     }
     bio.previousParked = null;
     bio.nextParked = null;
+    bio.isParked = false;
     size--;
   }
 }

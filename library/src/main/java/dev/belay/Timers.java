@@ -29,14 +29,18 @@ public final class Timers {
     return size == 0;
   }
 
-  /** Runs what is due at {@code nowNanos}; answers how many. */
-  int expire(long nowNanos) {
+  /** Runs what is due at {@code nowNanos}, each for itself if one throws; answers how many. */
+  int expire(long nowNanos, Loop loop) {
     int count = 0;
     while (size > 0 && at(0).deadlineNanos - nowNanos <= 0) {
       Timer timer = at(0);
       timer.cancel();
-      timer.action.run();
       count++;
+      try {
+        timer.action.run();
+      } catch (RuntimeException | Error defect) {
+        loop.report(defect);
+      }
     }
     return count;
   }

@@ -156,7 +156,20 @@ final class Watch extends Mail {
         watch = watch.firstChild;
       }
       for (Bio bio = watch.firstBio; bio != null; bio = watch.firstBio) {
-        bio.wakeHolder();
+        wakeHolderOf(bio);
+      }
+    }
+  }
+
+  /** A holder that throws keeps nobody else from being told. */
+  private static void wakeHolderOf(Bio bio) {
+    try {
+      bio.wakeHolder();
+    } catch (RuntimeException | Error defect) {
+      bio.loop().report(defect);
+      // A leaf may have it in flight, and answers for it as if the flag had not gone up.
+      if (!bio.device().lowers().isEmpty()) {
+        bio.spoil("could not be stopped", defect);
       }
     }
   }

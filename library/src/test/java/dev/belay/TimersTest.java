@@ -7,9 +7,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.TreeMap;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 final class TimersTest {
+  private final Loop loop = Loop.driven();
+
+  @AfterEach
+  void close() {
+    loop.close(0);
+  }
+
   @Test
   void theyGoOffByDeadlineAndThenInTheOrderTheyWereSet() {
     Random random = new Random(3);
@@ -32,10 +40,10 @@ final class TimersTest {
     }
     List<Integer> wanted = new ArrayList<>();
     expected.headMap(50L).values().forEach(wanted::addAll);
-    assertThat(timers.expire(49)).isEqualTo(wanted.size());
+    assertThat(timers.expire(49, loop)).isEqualTo(wanted.size());
     assertThat(seen).isEqualTo(wanted);
     expected.tailMap(50L).values().forEach(wanted::addAll);
-    timers.expire(1000);
+    timers.expire(1000, loop);
     assertThat(seen).isEqualTo(wanted);
     assertThat(timers.isEmpty()).isTrue();
   }
@@ -52,7 +60,7 @@ final class TimersTest {
               self[0].set(count[0] * 10L);
             });
     self[0].set(0);
-    assertThat(timers.expire(35)).isEqualTo(4);
+    assertThat(timers.expire(35, loop)).isEqualTo(4);
     assertThat(timers.soonestNanos()).isEqualTo(40);
   }
 }

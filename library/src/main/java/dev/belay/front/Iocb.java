@@ -20,7 +20,7 @@ public final class Iocb {
   static final int SUBMITTED = 1;
   static final int READY = 2;
 
-  final Bio bio;
+  Bio bio;
   private final AioContext context;
   private final Device root;
 
@@ -159,6 +159,7 @@ public final class Iocb {
       memory = direct(memory);
     }
     pool = bounce == null && op.hasBuffer() ? context.pools().begin(memory) : null;
+    bio = bio.orNew();
     bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
     bio.setFua(fua);
   }

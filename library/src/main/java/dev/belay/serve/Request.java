@@ -48,7 +48,7 @@ final class Request {
 
   private final Connection connection;
   private final Served served;
-  private final Bio bio;
+  private Bio bio;
 
   int state = FREE;
   long number;
@@ -132,6 +132,7 @@ final class Request {
   /** Sends it into the stack; its payload is there. */
   void start() {
     state = IN_STACK;
+    bio = bio.orNew();
     CancelFlag with = flag;
     if (served.deadlineNanos() > 0) {
       with = flag.withDeadline(served.clock(), served.clock().after(served.deadlineNanos()));
