@@ -6,7 +6,8 @@ package dev.belay;
 public interface BioEnd {
   /**
    * The bio has completed. On the loop's thread, once. A clone goes back to the loop's pool when
-   * this returns: read what is needed of it, and forget it.
+   * this returns: read what is needed of it, and forget it. If this throws before the parent has
+   * completed, the parent fails, its bytes unknown, when none of its clones is under way.
    */
   void ended(Bio bio);
 }

@@ -238,6 +238,7 @@ public final class CancelFlag {
   }
 
   /** Loops only, for a few instructions each, so that the wait for another loop is short. */
+  @SuppressWarnings("ThreadPriorityCheck") // correct without it, and sooner over with it
   private void beginChange() {
     for (int tries = 0; !CHANGING.compareAndSet(this, 0, 1); tries++) {
       if (tries < 100) {

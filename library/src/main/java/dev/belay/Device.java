@@ -61,6 +61,10 @@ public abstract class Device {
    * Does what this device does with a bio of any operation, whose range and alignment the loop has
    * checked and whose flag was down a moment ago. It either remaps the bio to a lower device and
    * says {@link Verdict#REMAPPED}, or takes it and sees to it that it completes, now or later.
+   *
+   * <p>A map that throws has taken nothing, but what is in a {@link Parked} queue, is watched, or
+   * has clones under way: the loop reports the exception and fails the bio, its bytes unknown, when
+   * its clones are back.
    */
   public abstract Verdict map(Bio bio);
 
