@@ -327,6 +327,14 @@ final class Slice {
     return readable;
   }
 
+  /**
+   * Whether P and Q may contradict each other about what cannot be read. Where both are needed to
+   * compute it they cannot; where one is enough, a write can make true in both what that one says.
+   */
+  boolean isParityInDoubt() {
+    return lostColumns() < readableParities() && array.mayDisagree(startBytes, lengthBytes);
+  }
+
   /** How much has to be read before {@link #recoverLost}; no parity that it does not need. */
   long unknownForRecovery(int from, int to) {
     int parities = lostColumns();

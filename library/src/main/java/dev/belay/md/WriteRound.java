@@ -268,7 +268,7 @@ final class WriteRound implements Slice.Round {
       way = Way.RECONSTRUCT_WRITE;
       return reconstructBytes;
     }
-    if (canModify) {
+    if (canModify && (canReconstruct || !slice.isParityInDoubt())) {
       way = Way.READ_MODIFY_WRITE;
       return modifyBytes;
     }
