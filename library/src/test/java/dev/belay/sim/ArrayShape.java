@@ -93,7 +93,7 @@ record ArrayShape(
 
   /** What the first contents of a block of the array are. */
   static long firstValue(int block) {
-    return 1L << 62 | 7L << 40 | block;
+    return Model.mixed(1L << 62 | block);
   }
 
   /** What a granule of a block holds whose value that is: no two granules hold the same. */

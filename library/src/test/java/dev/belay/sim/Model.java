@@ -22,6 +22,9 @@ final class Model {
   /** What a discarded granule reads as. */
   static final long ANYTHING = 0x4141_4141_4141_4141L;
 
+  private static final long MIX = 0x9E37_79B9_7F4A_7C15L;
+  private static final long UNMIX = 0xF1DE_83E1_9937_733DL;
+
   private static final int NONE = -1;
   private static final int OPEN = Integer.MAX_VALUE;
 
@@ -136,10 +139,24 @@ final class Model {
   /** What request {@code by} writes into a granule of the volume. */
   static long valueOf(Op op, int by, int granule) {
     return switch (op) {
-      case WRITE -> (long) (by + 1) << 24 | granule;
+      case WRITE -> mixed((long) (by + 1) << 24 | granule);
       case DISCARD -> ANYTHING;
       default -> 0;
     };
+  }
+
+  /**
+   * A value that no other number has, and no sum of such: parity that is wrong gives sums of what
+   * was written, and these must not look as if somebody had written them.
+   */
+  static long mixed(long number) {
+    long product = number * MIX;
+    return (product ^ product >>> 32) * MIX;
+  }
+
+  private static long unmixed(long value) {
+    long product = value * UNMIX;
+    return (product ^ product >>> 32) * UNMIX;
   }
 
   /** A request that changes the range was submitted. */
@@ -294,10 +311,13 @@ final class Model {
     if (holds == ANYTHING) {
       return "anything";
     }
-    if (holds >>> 62 == 1) {
-      return String.format("%#x", holds);
+    long number = unmixed(holds);
+    if (number >>> 48 == 0) {
+      return "what request " + ((number >> 24) - 1) + " wrote into " + (number & 0xFF_FFFF);
     }
-    return "what request " + ((holds >> 24) - 1) + " wrote into " + (holds & 0xFF_FFFF);
+    return (number ^ 1L << 62) >>> 24 == 0
+        ? "what stood in " + (number & 0xFF_FFFF) + " at first"
+        : String.format("%#x", holds);
   }
 
   private String show(int granule) {
