@@ -11,7 +11,7 @@ import dev.belay.testing.SimMedium;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import java.util.function.IntPredicate;
+import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,57 +34,89 @@ final class ArrayImage {
   private final int blockGranules;
   private final int chunkBlocks;
 
+  /** Whether all members are there, and have all that they should. */
+  private final boolean isWhole;
+
+  // The row that was looked at last: the members of its columns, P and Q, and the columns of Q.
+  private int rowSeen = -1;
+  private final int[] columnSlots;
+  private final int[] columnsByIndex;
+  private int pSlot;
+  private int qSlot;
+
   /** One whose members are all there: the first media. */
   ArrayImage(ArrayShape shape, List<SimMedium> media) {
-    this.shape = shape;
-    slots = new @Nullable SimMedium[shape.members()];
-    rightBytes = new long[slots.length];
-    for (int slot = 0; slot < slots.length; slot++) {
-      slots[slot] = media.get(slot);
-      rightBytes[slot] = Long.MAX_VALUE;
-    }
-    startGranule = (int) (MadeArrays.startBytes(shape.minor()) / GRANULE);
-    parity = shape.hasParity() ? shape.parity() : null;
-    copies = shape.hasParity() ? null : shape.copies();
-    blockGranules = shape.blockGranules();
-    chunkBlocks = (int) (Math.max(shape.chunkBytes(), 4096) / shape.blockBytes());
+    this(
+        shape,
+        shape.hasParity() ? shape.parity() : null,
+        shape.hasParity() ? null : shape.copies(),
+        media.subList(0, shape.members()).toArray(new @Nullable SimMedium[0]),
+        inSync(shape.members()));
   }
 
-  /** One whose members are those that an assembly takes. */
-  ArrayImage(ArrayShape shape, List<SimMedium> candidates, Assembly assembly) {
-    this(shape, candidates.size() < shape.members() ? grown(candidates, shape) : candidates);
+  private ArrayImage(
+      ArrayShape shape,
+      @Nullable ParityLayout parity,
+      @Nullable CopiesLayout copies,
+      @Nullable SimMedium[] slots,
+      long[] rightBytes) {
+    this.shape = shape;
+    this.parity = parity;
+    this.copies = copies;
+    this.slots = slots;
+    this.rightBytes = rightBytes;
+    isWhole = Arrays.stream(rightBytes).allMatch(right -> right == Long.MAX_VALUE);
+    startGranule = (int) (MadeArrays.startBytes(shape.minor()) / GRANULE);
+    blockGranules = shape.blockGranules();
+    chunkBlocks = (int) (Math.max(shape.chunkBytes(), 4096) / shape.blockBytes());
+    columnSlots = new int[parity == null ? 0 : parity.columns()];
+    columnsByIndex = new int[parity == null ? 0 : parity.members()];
+  }
+
+  private static long[] inSync(int members) {
+    long[] rightBytes = new long[members];
+    Arrays.fill(rightBytes, Long.MAX_VALUE);
+    return rightBytes;
+  }
+
+  /** The same array, whose members are those that an assembly takes. */
+  ArrayImage with(List<SimMedium> candidates, Assembly assembly) {
+    @Nullable SimMedium[] taken = new @Nullable SimMedium[slots.length];
+    long[] right = new long[slots.length];
     for (int slot = 0; slot < slots.length; slot++) {
       Assembly.Seat seat = assembly.seats().get(slot);
-      slots[slot] = seat.member().isPresent() ? candidates.get(seat.member().getAsInt()) : null;
-      rightBytes[slot] =
+      taken[slot] = seat.member().isPresent() ? candidates.get(seat.member().getAsInt()) : null;
+      right[slot] =
           switch (seat.state()) {
             case IN_SYNC -> Long.MAX_VALUE;
             case RECOVERING -> seat.recoveryBytes();
             case MISSING -> 0;
           };
     }
+    return new ArrayImage(shape, parity, copies, taken, right);
   }
 
-  private static List<SimMedium> grown(List<SimMedium> some, ArrayShape shape) {
-    SimMedium[] all = new SimMedium[shape.members()];
-    Arrays.fill(all, some.get(0));
-    return Arrays.asList(all);
+  /** Which members do not have a block, as bits by slot: those that are missing, and others. */
+  private int gone(long blockBytes, int missing) {
+    int gone = missing;
+    for (int slot = 0; slot < rightBytes.length && !isWhole; slot++) {
+      gone |= blockBytes + shape.blockBytes() <= rightBytes[slot] ? 0 : 1 << slot;
+    }
+    return gone;
   }
 
-  private boolean isThere(int slot, long memberBytes) {
-    return slots[slot] != null && memberBytes + shape.blockBytes() <= rightBytes[slot];
+  private static boolean isIn(int slots, int slot) {
+    return (slots >> slot & 1) != 0;
   }
 
-  private long at(int slot, long memberBytes, int granule) {
+  private SimMedium medium(int slot) {
     SimMedium medium = slots[slot];
     assert medium != null;
-    return medium.at(startGranule + (int) (memberBytes / GRANULE) + granule);
+    return medium;
   }
 
-  private void put(int slot, long memberBytes, int granule, long value) {
-    SimMedium medium = slots[slot];
-    assert medium != null;
-    medium.put(startGranule + (int) (memberBytes / GRANULE) + granule, value);
+  private int granule(long memberBytes) {
+    return startGranule + (int) (memberBytes / GRANULE);
   }
 
   // --- Where things are ---
@@ -120,57 +152,76 @@ final class ArrayImage {
     return chunkBlocks;
   }
 
+  /** Points columns, P and Q at the members that have them in a row. */
+  private void lookAt(int row) {
+    if (row == rowSeen) {
+      return;
+    }
+    rowSeen = row;
+    ParityLayout layout = parity();
+    Arrays.fill(columnsByIndex, -1);
+    for (int column = 0; column < layout.columns(); column++) {
+      columnSlots[column] = layout.member(row, column);
+      columnsByIndex[layout.qIndex(row, column)] = column;
+    }
+    pSlot = layout.parityMember(row);
+    qSlot = layout.qMember(row);
+  }
+
   // --- First contents ---
 
   /** Gives a block a value, on all copies, or without parity. */
   void put(int block, long value) {
     long offset = (long) block * shape.blockBytes();
-    for (int i = 0; i < blockGranules; i++) {
-      long granule = ArrayShape.granuleOf(value, i);
-      if (parity != null) {
-        long row = parity.row(offset);
-        long memberBytes = row * shape.chunkBytes() + offset % shape.chunkBytes();
-        put(parity.member(row, parity.column(offset)), memberBytes, i, granule);
-      } else {
-        for (int copy = 0; copy < copies().copies(); copy++) {
-          put(copies().member(offset, copy), copies().memberOffset(offset, copy), i, granule);
-        }
+    if (parity != null) {
+      long row = parity.row(offset);
+      long memberBytes = row * shape.chunkBytes() + offset % shape.chunkBytes();
+      put(medium(parity.member(row, parity.column(offset))), memberBytes, value);
+    } else {
+      for (int copy = 0; copy < copies().copies(); copy++) {
+        put(medium(copies().member(offset, copy)), copies().memberOffset(offset, copy), value);
       }
+    }
+  }
+
+  private void put(SimMedium medium, long memberBytes, long value) {
+    int at = granule(memberBytes);
+    for (int i = 0; i < blockGranules; i++) {
+      medium.put(at + i, ArrayShape.granuleOf(value, i));
     }
   }
 
   /** Makes all parity right. */
   void computeParity() {
-    if (parity == null) {
-      return;
-    }
-    for (int row = 0; row < rows(); row++) {
-      for (long at = 0; at < shape.chunkBytes(); at += GRANULE) {
-        long memberBytes = row * shape.chunkBytes() + at;
-        put(parity.parityMember(row), memberBytes, 0, sumOfColumns(row, memberBytes, -1, -1));
-        if (parity.qMember(row) >= 0) {
-          put(parity.qMember(row), memberBytes, 0, sumForQ(row, memberBytes, -1, -1));
+    for (int row = 0; parity != null && row < rows(); row++) {
+      lookAt(row);
+      int end = granule((row + 1) * shape.chunkBytes());
+      for (int at = granule(row * shape.chunkBytes()); at < end; at++) {
+        medium(pSlot).put(at, sumOfColumns(at, -1, -1));
+        if (qSlot >= 0) {
+          medium(qSlot).put(at, sumForQ(at, -1, -1));
         }
       }
     }
   }
 
-  private long sumOfColumns(long row, long memberBytes, int without, int orWithout) {
+  private long sumOfColumns(int at, int without, int orWithout) {
     long sum = 0;
-    for (int column = 0; column < parity().columns(); column++) {
+    for (int column = 0; column < columnSlots.length; column++) {
       if (column != without && column != orWithout) {
-        sum ^= at(parity().member(row, column), memberBytes, 0);
+        sum ^= medium(columnSlots[column]).at(at);
       }
     }
     return sum;
   }
 
-  private long sumForQ(long row, long memberBytes, int without, int orWithout) {
+  private long sumForQ(int at, int without, int orWithout) {
     long sum = 0;
-    for (int column = 0; column < parity().columns(); column++) {
-      if (column != without && column != orWithout) {
-        int factor = power(parity().qIndex(row, column));
-        sum ^= times(at(parity().member(row, column), memberBytes, 0), factor);
+    for (int index = columnsByIndex.length - 1; index >= 0; index--) {
+      int column = columnsByIndex[index];
+      sum = twice(sum);
+      if (column >= 0 && column != without && column != orWithout) {
+        sum ^= medium(columnSlots[column]).at(at);
       }
     }
     return sum;
@@ -185,32 +236,33 @@ final class ArrayImage {
    * @param without rows, with parity, of which nothing is known
    * @return a sentence; null if all is well
    */
-  @Nullable String disagreement(java.util.function.LongPredicate mayDisagree, BitSet without) {
+  @Nullable String disagreement(LongPredicate mayDisagree, BitSet without) {
     return parity == null ? copiesDisagree(mayDisagree) : parityDisagrees(mayDisagree, without);
   }
 
-  private @Nullable String copiesDisagree(java.util.function.LongPredicate mayDisagree) {
+  private @Nullable String copiesDisagree(LongPredicate mayDisagree) {
     for (int block = 0; block < shape.blocks(); block++) {
       long offset = (long) block * shape.blockBytes();
-      int first = -1;
+      int firstSlot = -1;
+      int firstAt = 0;
       for (int copy = 0; copy < copies().copies(); copy++) {
         int slot = copies().member(offset, copy);
         long memberBytes = copies().memberOffset(offset, copy);
-        if (!isThere(slot, memberBytes)) {
+        int at = granule(memberBytes);
+        if (isIn(gone(memberBytes, 0), slot)) {
           continue;
         }
-        if (first < 0) {
-          first = copy;
+        if (firstSlot < 0) {
+          firstSlot = slot;
+          firstAt = at;
           continue;
         }
-        int firstSlot = copies().member(offset, first);
-        long firstBytes = copies().memberOffset(offset, first);
         for (int i = 0; i < blockGranules; i++) {
-          if (at(slot, memberBytes, i) != at(firstSlot, firstBytes, i)
-              && !mayDisagree.test(offset)) {
+          long first = medium(firstSlot).at(firstAt + i);
+          long other = medium(slot).at(at + i);
+          if (first != other && !mayDisagree.test(offset)) {
             return "members %d and %d differ in block %d: %#x and %#x"
-                .formatted(
-                    firstSlot, slot, block, at(firstSlot, firstBytes, i), at(slot, memberBytes, i));
+                .formatted(firstSlot, slot, block, first, other);
           }
         }
       }
@@ -218,117 +270,147 @@ final class ArrayImage {
     return null;
   }
 
-  private @Nullable String parityDisagrees(
-      java.util.function.LongPredicate mayDisagree, BitSet without) {
+  private @Nullable String parityDisagrees(LongPredicate mayDisagree, BitSet without) {
     for (int row = 0; row < rows(); row++) {
       if (without.get(row)) {
         continue;
       }
-      for (long at = 0; at < shape.chunkBytes(); at += GRANULE) {
-        long memberBytes = row * shape.chunkBytes() + at;
-        String wrong = lineDisagrees(row, memberBytes);
-        if (wrong != null && !mayDisagree.test(memberBytes)) {
-          return wrong;
+      lookAt(row);
+      long rowEnd = (row + 1) * shape.chunkBytes();
+      boolean isRowSure = !mayDisagree.test(rowEnd - 1);
+      for (long at = rowEnd - shape.chunkBytes(); at < rowEnd; at += shape.blockBytes()) {
+        int wrong = firstWrongByte(at);
+        if (wrong >= 0 && (isRowSure || !mayDisagree.test(at + wrong))) {
+          return "parity of row %d is wrong at byte %d".formatted(row, at + wrong);
         }
       }
     }
     return null;
   }
 
-  private @Nullable String lineDisagrees(int row, long memberBytes) {
-    long block = memberBytes - memberBytes % shape.blockBytes();
+  /** Where in a block of the row parity is wrong first, as far as that can be seen; or -1. */
+  private int firstWrongByte(long memberBytes) {
+    int gone = gone(memberBytes, 0);
     int lost = -1;
-    for (int column = 0; column < parity().columns(); column++) {
-      if (!isThere(parity().member(row, column), block)) {
+    for (int column = 0; column < columnSlots.length; column++) {
+      if (isIn(gone, columnSlots[column])) {
         if (lost >= 0) {
-          return null;
+          return -1;
         }
         lost = column;
       }
     }
-    int pSlot = parity().parityMember(row);
-    int qSlot = parity().qMember(row);
-    boolean hasP = isThere(pSlot, block);
-    boolean hasQ = qSlot >= 0 && isThere(qSlot, block);
-    if (lost >= 0) {
-      if (!hasP || !hasQ) {
-        return null;
+    boolean hasP = !isIn(gone, pSlot);
+    boolean hasQ = qSlot >= 0 && !isIn(gone, qSlot);
+    if (lost >= 0 && !(hasP && hasQ)) {
+      return -1;
+    }
+    int factor = lost < 0 ? 0 : power(parity().qIndex(rowSeen, lost));
+    int start = granule(memberBytes);
+    for (int at = start; at < start + blockGranules; at++) {
+      long p = hasP ? medium(pSlot).at(at) ^ sumOfColumns(at, lost, -1) : 0;
+      long q = hasQ ? medium(qSlot).at(at) ^ sumForQ(at, lost, -1) : 0;
+      // Of a column that is not there, P tells what Q must tell as well.
+      if (lost < 0 ? (p | q) != 0 : times(p, factor) != q) {
+        return (at - start) * GRANULE;
       }
-      long byP = at(pSlot, memberBytes, 0) ^ sumOfColumns(row, memberBytes, lost, -1);
-      long byQ = at(qSlot, memberBytes, 0) ^ sumForQ(row, memberBytes, lost, -1);
-      return times(byP, power(parity().qIndex(row, lost))) == byQ
-          ? null
-          : "P and Q of row %d disagree at byte %d".formatted(row, memberBytes);
     }
-    if (hasP && at(pSlot, memberBytes, 0) != sumOfColumns(row, memberBytes, -1, -1)) {
-      return "P of row %d, on member %d, is wrong at byte %d".formatted(row, pSlot, memberBytes);
-    }
-    if (hasQ && at(qSlot, memberBytes, 0) != sumForQ(row, memberBytes, -1, -1)) {
-      return "Q of row %d, on member %d, is wrong at byte %d".formatted(row, qSlot, memberBytes);
-    }
-    return null;
+    return -1;
   }
 
   // --- What it holds ---
 
-  /** Whether all can be read without some of those that are there. */
-  boolean canRunWithout(IntPredicate missing) {
-    return shape.canRunWithout(
-        slot -> missing.test(slot) || slots[slot] == null || rightBytes[slot] != Long.MAX_VALUE);
+  /** Whether all can be read without some of those that are there, as bits by slot. */
+  boolean canRunWithout(int missing) {
+    int lost = missing;
+    for (int slot = 0; slot < rightBytes.length; slot++) {
+      lost |= rightBytes[slot] == Long.MAX_VALUE ? 0 : 1 << slot;
+    }
+    int gone = lost;
+    return copies == null
+        ? Integer.bitCount(gone) <= shape.level().parities()
+        : copies.canRunWithout(slot -> isIn(gone, slot));
   }
 
-  /** The value of a block, with some members taken away; {@link #TORN} if it has none. */
-  long valueOf(int block, IntPredicate missing) {
-    long first = granule(block, 0, missing);
+  /** How many copies of a block there are; 1 with parity. */
+  int copiesOfEach() {
+    return parity == null ? copies().copies() : 1;
+  }
+
+  /** The members that have the copies of a block before the one of that number, as bits by slot. */
+  int slotsBefore(int block, int copy) {
+    int slotsBefore = 0;
+    for (int i = 0; i < copy; i++) {
+      slotsBefore |= 1 << copies().member((long) block * shape.blockBytes(), i);
+    }
+    return slotsBefore;
+  }
+
+  /**
+   * The value of a block; {@link #TORN} if it has none.
+   *
+   * @param missing members that are taken away, as bits by slot
+   */
+  long valueOf(int block, int missing) {
+    long offset = (long) block * shape.blockBytes();
+    if (parity == null) {
+      for (int copy = 0; copy < copies().copies(); copy++) {
+        int slot = copies().member(offset, copy);
+        long memberBytes = copies().memberOffset(offset, copy);
+        if (!isIn(gone(memberBytes, missing), slot)) {
+          return stored(medium(slot), granule(memberBytes));
+        }
+      }
+      return TORN;
+    }
+    int row = row(block);
+    int column = parity.column(offset);
+    long memberBytes = row * shape.chunkBytes() + offset % shape.chunkBytes();
+    int gone = gone(memberBytes, missing);
+    lookAt(row);
+    return isIn(gone, columnSlots[column])
+        ? recovered(column, granule(memberBytes), gone)
+        : stored(medium(columnSlots[column]), granule(memberBytes));
+  }
+
+  private long stored(SimMedium medium, int at) {
+    long first = medium.at(at);
     for (int i = 1; i < blockGranules; i++) {
-      if (granule(block, i, missing) != ArrayShape.granuleOf(first, i)) {
+      if (medium.at(at + i) != ArrayShape.granuleOf(first, i)) {
         return TORN;
       }
     }
     return first;
   }
 
-  private long granule(int block, int index, IntPredicate missing) {
-    long offset = (long) block * shape.blockBytes();
-    if (parity == null) {
-      for (int copy = 0; copy < copies().copies(); copy++) {
-        int slot = copies().member(offset, copy);
-        long memberBytes = copies().memberOffset(offset, copy);
-        if (!missing.test(slot) && isThere(slot, memberBytes)) {
-          return at(slot, memberBytes, index);
-        }
-      }
-      return TORN;
-    }
-    long row = parity.row(offset);
-    long memberBytes = row * shape.chunkBytes() + offset % shape.chunkBytes() + (long) index * 8;
-    return recovered(row, parity.column(offset), memberBytes, missing);
-  }
-
-  private long recovered(long row, int wanted, long memberBytes, IntPredicate missing) {
-    long block = memberBytes - memberBytes % shape.blockBytes();
-    IntPredicate isGone = slot -> missing.test(slot) || !isThere(slot, block);
-    if (!isGone.test(parity().member(row, wanted))) {
-      return at(parity().member(row, wanted), memberBytes, 0);
-    }
+  private long recovered(int wanted, int at, int gone) {
     int other = -1;
-    for (int column = 0; column < parity().columns(); column++) {
-      if (column != wanted && isGone.test(parity().member(row, column))) {
+    for (int column = 0; column < columnSlots.length; column++) {
+      if (column != wanted && isIn(gone, columnSlots[column])) {
         other = column;
       }
     }
-    int pSlot = parity().parityMember(row);
-    int qSlot = parity().qMember(row);
-    if (other < 0 && !isGone.test(pSlot)) {
-      return at(pSlot, memberBytes, 0) ^ sumOfColumns(row, memberBytes, wanted, -1);
+    boolean hasP = !isIn(gone, pSlot);
+    long first = recovered(wanted, other, at, hasP);
+    for (int i = 1; i < blockGranules; i++) {
+      if (recovered(wanted, other, at + i, hasP) != ArrayShape.granuleOf(first, i)) {
+        return TORN;
+      }
     }
-    int factor = power(parity().qIndex(row, wanted));
-    long q = at(qSlot, memberBytes, 0) ^ sumForQ(row, memberBytes, wanted, other);
+    return first;
+  }
+
+  private long recovered(int wanted, int other, int at, boolean hasP) {
+    if (other < 0 && hasP) {
+      return medium(pSlot).at(at) ^ sumOfColumns(at, wanted, -1);
+    }
+    int factor = power(parity().qIndex(rowSeen, wanted));
+    long q = medium(qSlot).at(at) ^ sumForQ(at, wanted, other);
     if (other < 0) {
       return times(q, inverse(factor));
     }
-    int otherFactor = power(parity().qIndex(row, other));
-    long p = at(pSlot, memberBytes, 0) ^ sumOfColumns(row, memberBytes, wanted, other);
+    int otherFactor = power(parity().qIndex(rowSeen, other));
+    long p = medium(pSlot).at(at) ^ sumOfColumns(at, wanted, other);
     return times(q ^ times(p, otherFactor), inverse(factor ^ otherFactor));
   }
 

@@ -4,9 +4,7 @@ package dev.belay.sim;
 import static dev.belay.sim.ArrayShape.GRANULE;
 
 import dev.belay.Bio;
-import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
-import dev.belay.Extents;
 import dev.belay.Inside;
 import dev.belay.IoError;
 import dev.belay.Op;
@@ -41,6 +39,7 @@ final class ArrayRun {
 
   private final ArrayPlan plan;
   private final ArrayShape shape;
+  private final int blockCount;
   private final Buffers buffers;
   private final ArrayBlocks blocks;
   private final Steps steps = new Steps();
@@ -49,10 +48,11 @@ final class ArrayRun {
   private final Model model;
   private final ArrayHoles holes;
   private final ArrayInspection inspection;
+  private final ArrayAnswers answers;
   private final @Nullable Saboteur saboteur;
   private final ArrayDeque<Event> happening = new ArrayDeque<>();
   private ArrayRig rig;
-  private Open[] places = new Open[0];
+  private ArrayRequest[] places = new ArrayRequest[0];
   private int openCount;
   private int nextAsk;
   private int turns;
@@ -65,32 +65,6 @@ final class ArrayRun {
   private boolean hadResync;
   private @Nullable Throwable wrong;
 
-  /** A place for one request at a time. */
-  private final class Open implements BioEnd {
-    final Bio bio = new Bio(rig.loop, this);
-    final long bufferAt;
-    boolean isOpen;
-    int number;
-    int block;
-    int blocks;
-    int began;
-    long bufferOffset;
-    CancelFlag flag = CancelFlag.NEVER;
-
-    Open(int place) {
-      bufferAt = (long) place * PLACE_BYTES;
-    }
-
-    @Override
-    public void ended(Bio done) {
-      try {
-        ArrayRun.this.ended(this);
-      } catch (RuntimeException e) {
-        note(e);
-      }
-    }
-  }
-
   /**
    * @param first the members' first contents, which stay as they are
    * @param buffers {@link #PLACES} of {@link #PLACE_BYTES}, for one run at a time
@@ -100,6 +74,7 @@ final class ArrayRun {
     this.plan = plan;
     this.buffers = buffers;
     shape = plan.shape();
+    blockCount = shape.blocks();
     blocks = new ArrayBlocks(buffers, shape.blockGranules());
     random = new SplittableRandom(plan.seed());
     for (int i = 0; i < first.size(); i++) {
@@ -110,12 +85,14 @@ final class ArrayRun {
       }
       media.add(medium);
     }
-    model = new Model(shape.blocks(), plan.losesPower(), false);
-    for (int block = 0; block < shape.blocks(); block++) {
+    model = new Model(blockCount, plan.losesPower(), false);
+    for (int block = 0; block < blockCount; block++) {
       model.settle(block, ArrayShape.firstValue(block));
     }
-    holes = new ArrayHoles(shape, new ArrayImage(shape, first), model);
-    inspection = new ArrayInspection(plan, model, holes);
+    ArrayImage geometry = new ArrayImage(shape, first);
+    holes = new ArrayHoles(shape, geometry, model);
+    inspection = new ArrayInspection(plan, geometry, model, holes);
+    answers = new ArrayAnswers(plan, blocks, model, holes);
     saboteur = bug == null ? null : new Saboteur(bug, shape, this::raisedFlag);
     rig = newRig();
   }
@@ -173,9 +150,9 @@ final class ArrayRun {
     holes.membersAreGone(plan.stormy()::contains);
     rig.open(assembly);
     rig.loop.setDefects(this::note);
-    places = new Open[plan.openAtMost()];
+    places = new ArrayRequest[plan.openAtMost()];
     for (int i = 0; i < places.length; i++) {
-      places[i] = new Open(i);
+      places[i] = new ArrayRequest(rig.loop, (long) i * PLACE_BYTES, this::endsSafely);
     }
     openCount = 0;
     isOpening = false;
@@ -262,7 +239,7 @@ final class ArrayRun {
 
   private String openRequests() {
     StringBuilder text = new StringBuilder(openCount + " requests are open:");
-    for (Open open : places) {
+    for (ArrayRequest open : places) {
       text.append(open.isOpen ? " " + open.number : "");
     }
     return text.toString();
@@ -351,12 +328,12 @@ final class ArrayRun {
     while (places[index].isOpen) {
       index++;
     }
-    Open open = places[index];
+    ArrayRequest open = places[index];
     open.isOpen = true;
     open.number = number;
     openCount++;
-    open.block = op == Op.FLUSH ? 0 : ask.block() % shape.blocks();
-    open.blocks = op == Op.FLUSH ? 0 : Math.min(ask.blocks(), shape.blocks() - open.block);
+    open.block = op == Op.FLUSH ? 0 : ask.block() % blockCount;
+    open.blocks = op == Op.FLUSH ? 0 : Math.min(ask.blocks(), blockCount - open.block);
     open.blocks = Math.min(open.blocks, PLACE_BYTES * 3 / 4 / shape.blockBytes());
     open.bufferOffset =
         open.bufferAt
@@ -391,7 +368,7 @@ final class ArrayRun {
   }
 
   private CancelFlag raisedFlag() {
-    for (Open open : places) {
+    for (ArrayRequest open : places) {
       if (open.isOpen && open.flag.isRaised()) {
         return open.flag;
       }
@@ -401,7 +378,24 @@ final class ArrayRun {
 
   // --- Their ends ---
 
-  private void ended(Open open) {
+  private void endsSafely(ArrayRequest open) {
+    try {
+      ended(open);
+    } catch (RuntimeException e) {
+      note(e);
+    }
+  }
+
+  /** When the oldest request began that is open, or has ended just now. */
+  private int oldestOpen(int began) {
+    int oldest = began;
+    for (ArrayRequest open : places) {
+      oldest = open.isOpen ? Math.min(oldest, open.began) : oldest;
+    }
+    return oldest;
+  }
+
+  private void ended(ArrayRequest open) {
     if (!open.isOpen) {
       throw new Violation("law 2: request " + open.number + " was completed twice");
     }
@@ -414,91 +408,17 @@ final class ArrayRun {
     Op op = Objects.requireNonNull(ask.op());
     Outcome outcome = open.bio.outcome();
     try {
-      checkOutcome(op, open, outcome);
-      settle(op, ask, open, outcome);
+      answers.check(op, open, outcome);
+      answers.settle(ask, open, outcome, oldestOpen(open.began));
     } catch (Violation e) {
       throw new Violation("request " + open.number + ", " + outcome + ": " + e.getMessage(), e);
     }
     buffers.giveBack(open.bufferOffset, (long) open.blocks * shape.blockBytes());
   }
 
-  private void checkOutcome(Op op, Open open, Outcome outcome) {
-    boolean isWhole = outcome.doneBytes() == outcome.lengthBytes();
-    switch (outcome.kind()) {
-      case DONE -> require(isWhole, "law 4: done, but not all of its bytes");
-      case CANCELLED -> {
-        require(open.flag.isRaised(), "law 8: cancelled, but its flag is down");
-        require(outcome.error() == null, "law 6: cancelled, with an error");
-        require(op == Op.FLUSH || !isWhole, "law 4: cancelled, but everything was done");
-        boolean isWrite = op.changesMedium();
-        require(
-            !isWrite || outcome.unknownBytes() == 0,
-            "section 6: a cancelled write is done or clean, slice by slice");
-      }
-      case FAILED -> {
-        require(outcome.error() != null, "failed without an error");
-        // A read whose flag is up is not made good.
-        boolean isGivenUp = !op.changesMedium() && open.flag.isRaised();
-        isGivenUp |= op != Op.FLUSH && !holes.torn().isEmpty(); // nothing is made up there
-        require(
-            isGivenUp || !plan.isBearable(),
-            "failed, though the level can bear it: " + outcome.error());
-      }
-    }
-  }
-
   private static void require(boolean holds, String otherwise) {
     if (!holds) {
       throw new Violation(otherwise);
-    }
-  }
-
-  private void settle(Op op, Ask ask, Open open, Outcome outcome) {
-    int now = model.tick();
-    if (op == Op.FLUSH) {
-      if (outcome.kind() == Outcome.Kind.DONE) {
-        model.flushEnds(open.began);
-        holes.flushEnds(open.began);
-      }
-      return;
-    }
-    int oldest = open.began;
-    for (Open other : places) {
-      oldest = other.isOpen ? Math.min(oldest, other.began) : oldest;
-    }
-    for (Extents.Extent extent : outcome.extents().list()) {
-      require(
-          extent.offsetBytes() % shape.blockBytes() == 0
-              && extent.lengthBytes() % shape.blockBytes() == 0,
-          "the extent " + extent + " ends within a block");
-      int first = (int) (extent.offsetBytes() / shape.blockBytes());
-      int count = (int) (extent.lengthBytes() / shape.blockBytes());
-      if (op == Op.FIND_HOLES) {
-        model.holesFound(open.bio.holes(), open.block, shape.blockBytes(), open.began);
-      } else if (op == Op.READ) {
-        settleRead(open, first, count, extent.state());
-      } else {
-        int block = open.block + first;
-        model.changeEnds(open.number, block, count, extent.state(), ask.fua(), open.began, oldest);
-      }
-    }
-    if (op.changesMedium()) {
-      holes.writeEnds(open.block, open.blocks, now, outcome.kind() == Outcome.Kind.FAILED);
-    }
-  }
-
-  private void settleRead(Open open, int first, int count, Extents.State state) {
-    for (int i = first; i < first + count; i++) {
-      switch (state) {
-        case DONE ->
-            model.readFound(open.block + i, blocks.found(open.bufferOffset, i), open.began);
-        case CLEAN -> {
-          require(
-              blocks.isUnread(open.bufferOffset, i),
-              "the buffer was touched in block " + i + ", which is clean");
-        }
-        case UNKNOWN -> {}
-      }
     }
   }
 
@@ -544,8 +464,8 @@ final class ArrayRun {
 
   private void look() {
     int chunk = PLACE_BYTES / shape.blockBytes();
-    for (int block = 0; block < shape.blocks(); block += chunk) {
-      int count = Math.min(chunk, shape.blocks() - block);
+    for (int block = 0; block < blockCount; block += chunk) {
+      int count = Math.min(chunk, blockCount - block);
       boolean[] isEnded = new boolean[1];
       Bio bio = new Bio(rig.loop, done -> isEnded[0] = true);
       bio.prepare(
@@ -582,7 +502,7 @@ final class ArrayRun {
     check();
     require(left == 0 && rig.loop.openRequests() == 0, "law 12: closed, and " + openRequests());
     require(rig.leftInLeaves() == 0, "the loop is closed, and a device still holds something");
-    for (Open open : places) {
+    for (ArrayRequest open : places) {
       require(!Inside.isWatched(open.flag, rig.loop), "closed, and a flag is still watched");
       buffers.checkIdle(open.bufferAt, PLACE_BYTES);
     }

@@ -20,6 +20,7 @@ final class Buffers {
   private final int placeBytes;
   private final MemorySegment memory;
   private final MemorySegment idle;
+  private final MemorySegment unread;
 
   Buffers(int places) {
     this(places, PLACE_BYTES);
@@ -29,7 +30,9 @@ final class Buffers {
     this.placeBytes = placeBytes;
     memory = Arena.ofAuto().allocate((long) places * placeBytes, 4096);
     idle = Arena.ofAuto().allocate(placeBytes, 4096);
+    unread = Arena.ofAuto().allocate(placeBytes, 4096);
     fill(idle, 0, placeBytes, IDLE);
+    fill(unread, 0, placeBytes, UNREAD);
     clear();
   }
 
@@ -55,7 +58,7 @@ final class Buffers {
   }
 
   void fillUnread(long offset, long bytes) {
-    fill(memory, offset, bytes, UNREAD);
+    MemorySegment.copy(unread, 0, memory, offset, bytes);
   }
 
   void set(long offset, long value) {

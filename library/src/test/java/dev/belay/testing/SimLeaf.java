@@ -14,6 +14,7 @@ import dev.belay.Op;
 import dev.belay.Parked;
 import dev.belay.Verdict;
 import dev.belay.Waiting;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -335,20 +336,21 @@ public final class SimLeaf extends Device implements Waiting {
   /** Moves whole blocks between buffer and medium. */
   private void takeEffect(Bio bio, int fromBlock, int toBlock, boolean isTrue) {
     int first = firstBlock(bio);
+    if (bio.op() == Op.READ && isTrue && fromBlock < toBlock) {
+      long inBuffer = bio.bufferOffsetBytes() + (long) fromBlock * blockBytes;
+      medium.read(first + fromBlock, toBlock - fromBlock, bio.buffer(), inBuffer);
+      return;
+    }
     for (int i = fromBlock; i < toBlock; i++) {
       long inBuffer = bio.bufferOffsetBytes() + (long) i * blockBytes;
       int granule = (first + i) * block.length;
       switch (bio.op()) {
         case READ -> {
-          for (int j = 0; j < block.length; j++) {
-            long value = isTrue ? medium.at(granule + j) : GARBAGE;
-            bio.buffer().set(JAVA_LONG_UNALIGNED, inBuffer + 8L * j, value);
-          }
+          Arrays.fill(block, GARBAGE);
+          MemorySegment.copy(block, 0, bio.buffer(), JAVA_LONG_UNALIGNED, inBuffer, block.length);
         }
         case WRITE -> {
-          for (int j = 0; j < block.length; j++) {
-            block[j] = bio.buffer().get(JAVA_LONG_UNALIGNED, inBuffer + 8L * j);
-          }
+          MemorySegment.copy(bio.buffer(), JAVA_LONG_UNALIGNED, inBuffer, block, 0, block.length);
           medium.write(first + i, block, 0, bio.isFua());
         }
         case DISCARD -> {

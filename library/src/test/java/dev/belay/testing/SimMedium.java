@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.testing;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a simulated device stores, in granules of {@link #GRANULE_BYTES}: what a read finds now,
@@ -18,11 +23,13 @@ public final class SimMedium {
 
   private final int blockGranules;
   private final long[] now;
-  private final long[] durable;
+
+  /** Null where no power loss can come. */
+  private long @Nullable [] durable;
+
   private final byte[] faults;
 
   // The writes since the last flush, block by block, in order: which block, and its contents.
-  private boolean keepsLog;
   private int[] logBlock = new int[64];
   private long[] logNumber = new long[64];
   private long[] logContents;
@@ -34,33 +41,47 @@ public final class SimMedium {
    * @param blockGranules how many granules are written as one, or not at all
    */
   public SimMedium(int name, int granules, int blockGranules) {
+    this(firstContents(name, granules), blockGranules);
+  }
+
+  private SimMedium(long[] contents, int blockGranules) {
     this.blockGranules = blockGranules;
-    now = new long[granules];
-    for (int i = 0; i < granules; i++) {
-      now[i] = 1L << 62 | (long) name << 40 | i;
-    }
-    durable = now.clone();
-    faults = new byte[granules / blockGranules];
+    now = contents;
+    faults = new byte[contents.length / blockGranules];
     logContents = new long[64 * blockGranules];
+  }
+
+  private static long[] firstContents(int name, int granules) {
+    long[] contents = new long[granules];
+    for (int i = 0; i < granules; i++) {
+      contents[i] = 1L << 62 | (long) name << 40 | i;
+    }
+    return contents;
   }
 
   /** The same contents, all of them durable, without faults. */
   public SimMedium copy() {
-    SimMedium same = new SimMedium(0, now.length, blockGranules);
-    System.arraycopy(now, 0, same.now, 0, now.length);
-    System.arraycopy(now, 0, same.durable, 0, now.length);
-    return same;
+    return new SimMedium(now.clone(), blockGranules);
   }
 
   /** Has a granule hold something, durably, beside all devices. */
   public void put(int granule, long value) {
     now[granule] = value;
-    durable[granule] = value;
+    if (durable != null) {
+      durable[granule] = value;
+    }
   }
 
-  /** Whether a power loss can come: only then the writes since the last flush are remembered. */
+  /**
+   * Whether a power loss can come: only then the writes since the last flush are remembered. What
+   * was written before is durable.
+   */
   public void setKeepsLog(boolean keepsLog) {
-    this.keepsLog = keepsLog;
+    if (!keepsLog) {
+      durable = null;
+    } else if (durable == null) {
+      durable = now.clone();
+    }
   }
 
   /** How many granules are written as one. */
@@ -76,6 +97,12 @@ public final class SimMedium {
   /** What a read finds. */
   public long at(int granule) {
     return now[granule];
+  }
+
+  /** Copies blocks of what a read finds into memory. */
+  void read(int block, int blocks, MemorySegment to, long atBytes) {
+    MemorySegment.copy(
+        now, block * blockGranules, to, JAVA_LONG_UNALIGNED, atBytes, blocks * blockGranules);
   }
 
   /** Makes every block bad, in one way or both, with the given odds. */
@@ -103,11 +130,12 @@ public final class SimMedium {
     int start = block * blockGranules;
     System.arraycopy(from, fromIndex, now, start, blockGranules);
     writes++;
-    if (!keepsLog) {
+    long[] kept = durable;
+    if (kept == null) {
       return;
     }
     if (fua) {
-      System.arraycopy(from, fromIndex, durable, start, blockGranules);
+      System.arraycopy(from, fromIndex, kept, start, blockGranules);
       for (int i = 0; i < logSize; i++) {
         logBlock[i] = logBlock[i] == block ? -1 : logBlock[i];
       }
@@ -126,13 +154,16 @@ public final class SimMedium {
 
   /** Makes durable what was written before the write numbered {@code before}. */
   void flush(long before) {
+    if (durable == null) {
+      return;
+    }
     int kept = 0;
     for (int i = 0; i < logSize; i++) {
       if (logBlock[i] < 0) {
         continue;
       }
       if (logNumber[i] <= before) {
-        persist(i);
+        persist(durable, i);
       } else {
         logBlock[kept] = logBlock[i];
         logNumber[kept] = logNumber[i];
@@ -144,7 +175,7 @@ public final class SimMedium {
     logSize = kept;
   }
 
-  private void persist(int entry) {
+  private void persist(long[] durable, int entry) {
     System.arraycopy(
         logContents,
         entry * blockGranules,
@@ -155,10 +186,11 @@ public final class SimMedium {
 
   /** Drops some of what was not flushed: nothing, everything, or any part of it. */
   public void losePower(SplittableRandom random) {
+    long[] durable = Objects.requireNonNull(this.durable, "nobody said that the power may go");
     int odds = random.nextInt(5);
     for (int i = 0; i < logSize; i++) {
       if (logBlock[i] >= 0 && random.nextInt(4) < odds) {
-        persist(i);
+        persist(durable, i);
       }
     }
     logSize = 0;
