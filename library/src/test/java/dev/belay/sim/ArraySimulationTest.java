@@ -9,11 +9,15 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Random requests, cancels, failures of members, power losses, rebuilds, resyncs and checks on
- * arrays of all levels and layouts, until there were {@code belay.arraysim.operations} requests. A
- * failure names its seed, and {@code -Dbelay.arraysim.seed} plays it again.
+ * arrays of all levels and layouts, until there were {@code belay.arraysim.operations} requests,
+ * from seed {@code belay.arraysim.first} on. A failure names its seed, and {@code
+ * -Dbelay.arraysim.seed} plays it again.
  */
 final class ArraySimulationTest {
   private static final long OPERATIONS = Long.getLong("belay.arraysim.operations", 250_000);
+
+  /** After how many requests a long run says how far it is. */
+  private static final long CHUNK = 5_000_000;
 
   /** Seeds that once found something. */
   private static final long[] PINNED = {51, 91, 138, 160, 226, 255, 2883, 2979, 3489, 7709, 14987};
@@ -28,14 +32,27 @@ final class ArraySimulationTest {
     }
     long start = System.nanoTime();
     long first = Long.getLong("belay.arraysim.first", 1);
+    long said = 0;
     for (long seed = first; simulation.requests() < OPERATIONS; seed++) {
       play(simulation, seed);
+      if (simulation.requests() - said >= CHUNK || simulation.requests() >= OPERATIONS) {
+        said = simulation.requests();
+        say(simulation, first, seed, (System.nanoTime() - start) / 1e9);
+      }
     }
-    double seconds = (System.nanoTime() - start) / 1e9;
-    System.out.printf(
-        "arrays: %,d simulated requests in %,d runs, %.1f s: %,.0f requests/s, no law broken%n",
-        simulation.requests(), simulation.runs(), seconds, simulation.requests() / seconds);
     assertThat(simulation.requests()).isGreaterThanOrEqualTo(OPERATIONS);
+  }
+
+  private static void say(ArraySimulation simulation, long first, long last, double seconds) {
+    System.out.printf(
+        "arrays: %,d simulated requests in %,d runs, seeds %d to %d, %.1f s: %,.0f requests/s,"
+            + " no law broken%n",
+        simulation.requests(),
+        simulation.runs(),
+        first,
+        last,
+        seconds,
+        simulation.requests() / seconds);
   }
 
   @Test
