@@ -198,6 +198,19 @@ public final class Array {
   // --- Errors of members ---
 
   /**
+   * Whether an error says something of the member: not if it is about the caller's memory, or about
+   * what the member cannot do at all.
+   *
+   * @param bio the caller's, whose buffer the member was given
+   */
+  public static boolean isMembersFault(Bio bio, IoError error) {
+    return error.errno() != Errno.EFAULT
+        && error.errno() != Errno.EINVAL
+        && error.errno() != Errno.EOPNOTSUPP
+        && bio.buffer().scope().isAlive();
+  }
+
+  /**
    * A read of the member failed, not by being cancelled. It stays, so that the level rewrites the
    * place, unless that happens too often.
    *

@@ -54,6 +54,9 @@ final class Part implements BioEnd, Waiting {
   /** The member that its bytes were sent to. */
   @Nullable Member member;
 
+  /** Why its bytes were not given to the member; null where they were, or that was its fault. */
+  @Nullable IoError unsent;
+
   // In the queue where it waits; and in its round, in its column, by offset.
   @Nullable Part previous;
   @Nullable Part next;

@@ -304,6 +304,11 @@ final class Slice {
     }
   }
 
+  void zero(int place, int from, int to) {
+    memory.asSlice((long) place * lengthBytes + from, to - from).fill((byte) 0);
+    know(place, from, to);
+  }
+
   /** Fills a buffer from the cache's scratch memory. */
   void copyFromScratch(int place) {
     MemorySegment.copy(cache.scratch, 0, memory, (long) place * lengthBytes, lengthBytes);

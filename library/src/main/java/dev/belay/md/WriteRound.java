@@ -64,6 +64,7 @@ final class WriteRound implements Slice.Round {
   final RoundParts parts;
   private final @Nullable PartialParityWriter log;
   private final RoundEntries entries;
+  private final UnsentParts unsent;
   private boolean isLogged;
 
   private Phase phase = Phase.ADMITTING;
@@ -82,6 +83,7 @@ final class WriteRound implements Slice.Round {
     log = slice.cache.log;
     entries = new RoundEntries(slice.columns);
     parts = new RoundParts(slice.columns, slice.lengthBytes);
+    unsent = new UnsentParts(slice, parts);
     sources = new long[slice.columns];
   }
 
@@ -146,6 +148,7 @@ final class WriteRound implements Slice.Round {
     hasFailed = false;
     parityError = null;
     isLogged = false;
+    unsent.begin();
     if (array.admit(slice.startBytes, slice.lengthBytes, admitted)) {
       admitted();
     } else {
@@ -516,7 +519,9 @@ final class WriteRound implements Slice.Round {
       IoError error = errorOf(clone);
       hasFailed = true;
       Member member = Objects.requireNonNull(part.member);
-      if (!array.writeFailed(member, error)) {
+      if (clone.isFailed() && !Array.isMembersFault(part.bio(), error)) {
+        unsent.add(part, error);
+      } else if (!array.writeFailed(member, error)) {
         isWhole = false;
         part.bio().join(clone);
         member.tore(slice.startBytes + part.from, part.lengthBytes());
@@ -529,6 +534,10 @@ final class WriteRound implements Slice.Round {
 
   @Override
   public void written(int place, Member member, Bio bio) {
+    if (unsent.isOwn(place)) {
+      unsent.written(place, member, bio);
+      return;
+    }
     if (bio.isDone()) {
       member.wrote(slice.startBytes + parts.from, parts.to - parts.from);
       if (slice.isBad(place)) {
@@ -545,7 +554,7 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  private static IoError errorOf(Bio bio) {
+  static IoError errorOf(Bio bio) {
     IoError error = bio.error();
     return error != null
         ? error
@@ -553,6 +562,10 @@ final class WriteRound implements Slice.Round {
   }
 
   private void allWritten() {
+    if (unsent.goOn(way == Way.RECONSTRUCT_WRITE || way == Way.RECOVER_FIRST)) {
+      return;
+    }
+    isWhole &= !unsent.isTorn;
     IoError error = parityError;
     if (error != null) {
       for (int column = 0; column < parts.columns(); column++) {

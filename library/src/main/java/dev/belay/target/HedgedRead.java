@@ -11,6 +11,7 @@ import dev.belay.Extents.State;
 import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.Timers;
+import dev.belay.md.Array;
 import dev.belay.md.RangeLocks;
 import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
@@ -144,7 +145,7 @@ final class HedgedRead {
     Bio piece = bio;
     Bio read = one.read;
     IoError why = read.error();
-    boolean isFailed = read.isFailed() && why != null && Mirror.isMembersFault(read, why);
+    boolean isFailed = read.isFailed() && why != null && Array.isMembersFault(read, why);
     if (isFailed && why != null) {
       mirror.array.readFailed(one.leg().member, why);
       failedSlots.set(one.leg().member.slot());

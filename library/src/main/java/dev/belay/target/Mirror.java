@@ -340,20 +340,9 @@ public final class Mirror extends Device implements LevelWork {
     return chosenOffsetBytes;
   }
 
-  /**
-   * Whether an error says something of the member: not if it is about the caller's memory, or about
-   * what the member cannot do at all.
-   */
-  static boolean isMembersFault(Bio bio, IoError error) {
-    return error.errno() != Errno.EFAULT
-        && error.errno() != Errno.EINVAL
-        && error.errno() != Errno.EOPNOTSUPP
-        && bio.buffer().scope().isAlive();
-  }
-
   /** A leg's read of a whole piece ended otherwise than DONE. */
   void readEnded(MirrorLeg leg, Bio bio, Bio clone) {
-    if (!clone.isFailed() || !isMembersFault(bio, Objects.requireNonNull(clone.error()))) {
+    if (!clone.isFailed() || !Array.isMembersFault(bio, Objects.requireNonNull(clone.error()))) {
       bio.join(clone);
       bio.complete();
       return;

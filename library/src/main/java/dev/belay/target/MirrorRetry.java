@@ -7,6 +7,7 @@ import dev.belay.Extents;
 import dev.belay.Extents.Extent;
 import dev.belay.Extents.State;
 import dev.belay.IoError;
+import dev.belay.md.Array;
 import dev.belay.md.RangeLocks;
 import java.util.BitSet;
 import java.util.Objects;
@@ -138,7 +139,7 @@ final class MirrorRetry implements BioEnd {
       leaveRest();
     } else {
       IoError error = Objects.requireNonNull(clone.error());
-      if (Mirror.isMembersFault(bio, error)) {
+      if (Array.isMembersFault(bio, error)) {
         mirror.array.readFailed(from.member, error);
       }
       tried.set(from.member.slot());

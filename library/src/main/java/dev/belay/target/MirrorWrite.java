@@ -169,7 +169,7 @@ final class MirrorWrite implements Waiting {
 
   /** The others count, if the member is out now; else the error is the caller's. */
   private void failed(Member member, IoError why) {
-    boolean isOut = Mirror.isMembersFault(bio(), why) && array.writeFailed(member, why);
+    boolean isOut = Array.isMembersFault(bio(), why) && array.writeFailed(member, why);
     if (!isOut && error == null) {
       error = why;
     }

@@ -234,10 +234,16 @@ public final class Parity extends Device implements LevelWork {
       bio.complete();
       return;
     }
+    IoError error = Objects.requireNonNull(clone.error());
+    if (!Array.isMembersFault(bio, error)) {
+      bio.join(clone);
+      bio.complete();
+      return;
+    }
     long row = layout.row(bio.offsetBytes());
     Member member = array.member(layout.member(row, layout.column(bio.offsetBytes())));
     if (member != null) {
-      array.readFailed(member, Objects.requireNonNull(clone.error()));
+      array.readFailed(member, error);
     }
     if (bio.flag().isRaised() || array.broken() != null) {
       bio.join(clone);
