@@ -44,6 +44,21 @@ public record Limits(
         Math.max(block, Math.min(largestTransferBytes, lower.largestTransferBytes)));
   }
 
+  /**
+   * The size of a device that is made of several of the same size.
+   *
+   * @param what the device, as a sentence about it begins: {@code a stripe}
+   * @throws IllegalArgumentException with a sentence, where no offset could count that far
+   */
+  public static long times(String what, long count, long eachBytes) {
+    if (eachBytes != 0 && count > Long.MAX_VALUE / eachBytes) {
+      throw new IllegalArgumentException(
+          "%s has less than 8 EiB, and %d times %d bytes are more"
+              .formatted(what, count, eachBytes));
+    }
+    return count * eachBytes;
+  }
+
   private static void requirePowerOfTwo(String what, int bytes) {
     if (bytes < 1 || Integer.bitCount(bytes) != 1) {
       throw new IllegalArgumentException(what + " is a power of two, not " + bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.md;
 
+import dev.belay.Limits;
 import java.util.Arrays;
 import java.util.function.IntPredicate;
 import java.util.regex.Matcher;
@@ -63,8 +64,9 @@ public final class CopiesLayout {
     this.chunkBytes = chunkBytes;
     this.chunks = chunks;
     this.strideChunks = memberBytes / chunkBytes / far;
-    this.arrayBytes = chunks * chunkBytes;
-    this.usedBytes = -Math.floorDiv(-chunks * near * far, members) * chunkBytes;
+    this.arrayBytes = Limits.times("a " + level.word(), chunks, chunkBytes);
+    long whole = chunks / members * near * far; // the product of all chunks might not fit
+    this.usedBytes = (whole + Math.ceilDiv(chunks % members * near * far, members)) * chunkBytes;
     this.moved = new int[members * far];
     this.origins = new int[members * far];
   }
@@ -116,6 +118,7 @@ public final class CopiesLayout {
           "Members of %d bytes are too small for raid10 %s with chunks of %d."
               .formatted(memberBytes, word(number), chunkBytes));
     }
+    Limits.times("a raid10", members, rows / (number & 0xff) * chunkBytes);
     long chunks = rows * members / (number & 0xff);
     CopiesLayout layout =
         new CopiesLayout(Level.RAID10, number, members, chunkBytes, chunks, memberBytes);

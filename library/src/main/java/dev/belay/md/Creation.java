@@ -210,6 +210,10 @@ public final class Creation {
       missing += memberBytes.get(i).isEmpty() ? 1 : 0;
       require(
           i < raidDevices || memberBytes.get(i).isPresent(), "a spare cannot be a missing member");
+      require(
+          memberBytes.get(i).orElse(0) <= SuperblockCheck.MOST_BYTES,
+          "a member has %d bytes, and no array is made of more than 2 PiB a member",
+          memberBytes.get(i).orElse(0));
     }
     int most = most(missing);
     require(

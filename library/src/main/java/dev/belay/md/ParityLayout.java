@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.md;
 
+import dev.belay.Limits;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -77,6 +78,7 @@ public final class ParityLayout {
   private final int period;
 
   /* By the row's place in the period, times columns or members, plus column or member. */
+  private final long rowBytes;
   private final int[] parityMembers;
   private final int[] qMembers;
   private final int[] membersOfColumns;
@@ -112,6 +114,7 @@ public final class ParityLayout {
     this.members = members;
     this.columns = members - level.parities();
     this.chunkBytes = chunkBytes;
+    rowBytes = Limits.times("a row of " + level.word(), columns, chunkBytes);
     this.period = periodOf(level, number, members);
     this.parityMembers = new int[period];
     this.qMembers = new int[period];
@@ -199,12 +202,16 @@ public final class ParityLayout {
 
   /** How much of the array stands in one row. */
   public long rowBytes() {
-    return columns * chunkBytes;
+    return rowBytes;
   }
 
-  /** The array's size over members of which each gives so many bytes: whole rows only. */
+  /**
+   * The array's size over members of which each gives so many bytes: whole rows only.
+   *
+   * @throws IllegalArgumentException with a sentence, where no offset could count that far
+   */
   public long arrayBytes(long memberBytes) {
-    return memberBytes / chunkBytes * rowBytes();
+    return Limits.times("a " + level.word(), columns, memberBytes / chunkBytes * chunkBytes);
   }
 
   /** The row that holds an offset of the array. */

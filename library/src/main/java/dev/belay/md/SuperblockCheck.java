@@ -15,6 +15,8 @@ final class SuperblockCheck {
   /** No sector number beyond this is believed: the bytes of all members would not fit 63 bits. */
   private static final long MOST_SECTORS = 1L << 42;
 
+  static final long MOST_BYTES = MOST_SECTORS * Superblock.SECTOR;
+
   private static final int PAGE = 4096;
 
   private SuperblockCheck() {}

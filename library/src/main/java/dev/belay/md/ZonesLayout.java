@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.md;
 
+import dev.belay.Limits;
 import java.util.Arrays;
 
 /**
@@ -75,7 +76,11 @@ public final class ZonesLayout {
       long start = zone == 0 ? 0 : steps[zone - 1];
       zones[zone] = larger(sizes, start);
       startBytes[zone] = start;
-      end += (steps[zone] - start) * zones[zone].length;
+      end += Limits.times("a raid0", zones[zone].length, steps[zone] - start);
+      if (end < 0) {
+        throw new IllegalArgumentException(
+            "a raid0 has less than 8 EiB, and these %d members have more".formatted(members));
+      }
       endBytes[zone] = end;
     }
     if (number == UNKNOWN && isLayoutNeeded()) {

@@ -61,15 +61,7 @@ public final class Stripe extends Device {
               + " is not");
     }
     long usedBytes = smallestBytes - smallestBytes % chunkBytes;
-    if (usedBytes > Long.MAX_VALUE / lowers.size()) {
-      throw new IllegalArgumentException(
-          "a stripe has less than 8 EiB, and "
-              + lowers.size()
-              + " members with "
-              + usedBytes
-              + " bytes each have more");
-    }
-    return coarsest.withSize(usedBytes * lowers.size());
+    return coarsest.withSize(Limits.times("a stripe", lowers.size(), usedBytes));
   }
 
   @Override

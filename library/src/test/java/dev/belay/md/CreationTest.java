@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 final class CreationTest {
   private static final long NOW = 1_800_000_000L;
@@ -212,6 +213,22 @@ final class CreationTest {
     refused(new Creation(Level.RAID5, 3).log(Creation.Log.BITMAP).bitmapChunkBytes(77), 3, "power");
     assertThatThrownBy(() -> plan(new Creation(Level.RAID1, 2), 1 << 19, 2))
         .hasMessageContaining("larger");
+  }
+
+  /** The products of such sizes do not fit 63 bits, and what is left of them may look possible. */
+  @ParameterizedTest
+  @EnumSource(Level.class)
+  void membersLargerThanAnyDeviceAreRefused(Level level) {
+    for (long size : new long[] {Long.MAX_VALUE, Long.MAX_VALUE - 4095, 1L << 62, (1L << 51) + 1}) {
+      for (int members = 4; members <= 6; members++) {
+        int count = members;
+        Creation creation = new Creation(level, members).log(Creation.Log.NONE);
+        assertThatThrownBy(() -> plan(creation, size, count))
+            .as("%s of %d", level, size)
+            .isInstanceOf(MetadataException.class)
+            .hasMessageContaining("no array is made of more than 2 PiB a member");
+      }
+    }
   }
 
   private static void refused(Creation creation, int members, String sentence) {

@@ -321,9 +321,38 @@ final class StackTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"stripe(null(size=7E), null(size=7E))", "concat(null(size=7E), null(size=7E))"})
+      strings = {
+        "stripe(null(size=7E), null(size=7E))",
+        "concat(null(size=7E), null(size=7E))",
+        "raid0(null(size=7E), null(size=7E))",
+        "raid0(null(size=6E), null(size=1E), null(size=3E))",
+        "raid4(null(size=7E), null(size=7E), null(size=7E))",
+        "raid5(null(size=7E), null(size=7E), null(size=7E))",
+        "raid5(null(size=7E), null(size=7E), null(size=7E), chunk=4E)",
+        "raid6(null(size=7E), null(size=7E), null(size=7E), null(size=7E))",
+        "raid10(null(size=7E), null(size=7E), null(size=7E))",
+        "raid10(null(size=7E), null(size=7E), null(size=7E), layout=f2)",
+        "raid10(null(size=7E), null(size=7E), null(size=7E), layout=o2, chunk=512)"
+      })
   void whatIsLongerThanAnyDeviceIsSaidSo(String text) {
     assertThat(wrong(text).sentence()).contains("8 EiB").doesNotContain("long overflow");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "raid0(null(size=3E), null(size=4E))",
+        "raid5(null(size=3E), null(size=3E), null(size=3E))",
+        "raid10(null(size=7E), null(size=7E))",
+        "raid10(null(size=4E), null(size=4E), null(size=4E), layout=f2)"
+      })
+  void whatIsJustShorterThanThatIsTaken(String text) {
+    Loop loop = Loop.driven();
+    try {
+      assertThat(Stack.build(loop, text).limits().sizeBytes()).isGreaterThan(5L << 60);
+    } finally {
+      loop.close(0);
+    }
   }
 
   @Test
