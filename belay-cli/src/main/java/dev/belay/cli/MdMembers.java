@@ -3,6 +3,7 @@ package dev.belay.cli;
 
 import dev.belay.Device;
 import dev.belay.Loop;
+import dev.belay.md.Array;
 import dev.belay.md.ArrayOptions;
 import dev.belay.md.Assembly;
 import dev.belay.md.Candidate;
@@ -272,24 +273,39 @@ final class MdMembers implements AutoCloseable {
         .replace("bitmap=none", "--bitmap=none");
   }
 
-  /** Opens the array; from now on only its device may touch the members. */
+  /**
+   * Opens the array; from now on only its device may touch the members. Partial parity logs that
+   * are due are replayed first, and that is recorded.
+   */
   MdArray start(Assembly assembly, ArrayOptions options) {
-    if (LogReplay.isDue(assembly) && !options.isReadOnly()) {
-      try {
-        List<DirectIo> ios = devices.stream().map(each -> new DirectIo(loop, each)).toList();
-        String said = LogReplay.run(assembly, contents, ios).sentence();
-        System.getLogger("dev.belay").log(System.Logger.Level.INFO, said);
-      } catch (IOException e) {
-        throw new Main.Failure(
-            "the array's partial parity logs cannot be replayed: " + Main.sentence(e));
-      }
+    boolean isReplayed = LogReplay.isDue(assembly) && !options.isReadOnly();
+    if (isReplayed) {
+      replay(assembly);
     }
-    return MdArray.open(
-        loop,
-        devices,
-        contents,
-        assembly,
-        new MdOptions(Assembly.Wish.SAFE, options.withSyncsByItself(false), Hedge.NONE));
+    MdArray open =
+        MdArray.open(
+            loop,
+            devices,
+            contents,
+            assembly,
+            new MdOptions(Assembly.Wish.SAFE, options.withSyncsByItself(false), Hedge.NONE));
+    Array array = open.array();
+    if (isReplayed && array != null) {
+      array.record();
+      await();
+    }
+    return open;
+  }
+
+  private void replay(Assembly assembly) {
+    try {
+      List<DirectIo> ios = devices.stream().map(each -> new DirectIo(loop, each)).toList();
+      String said = LogReplay.run(assembly, contents, ios).sentence();
+      System.getLogger("dev.belay").log(System.Logger.Level.INFO, said);
+    } catch (IOException e) {
+      throw new Main.Failure(
+          "the array's partial parity logs cannot be replayed: " + Main.sentence(e));
+    }
   }
 
   /** Runs the loop until nothing is under way. */

@@ -16,10 +16,11 @@ import picocli.CommandLine.Spec;
 /** {@code belay md scrub MEMBER...}: reads all of an array and counts what does not agree. */
 @Command(
     name = "scrub",
-    description = "Read the whole array and count what does not agree.",
+    description = "Do the resync that is due, then read all of the array and compare.",
     mixinStandardHelpOptions = true,
     footer = {
       "",
+      "A rebuild or resync that a crash has left is done first, and recorded; --no-sync leaves it.",
       "Exit codes: 0 all agrees, 1 something does not: belay md repair makes it agree.",
       "Example: belay md scrub a.img b.img c.img"
     })
@@ -44,18 +45,19 @@ final class MdScrub implements Callable<Integer> {
       Assembly assembly = members.assemble(choices.wish());
       MdWork.requireRedundancy(assembly);
       MdWork.remarks(out, assembly);
-      if (assembly.superblock().level().parities() > 0 && assembly.degraded() > 0) {
-        throw new Main.Failure(
-            "the array is degraded, so its parity has nothing to be compared with: add a member"
-                + " first");
-      }
       Array array = MdWork.array(members.start(assembly, choices.options()));
       MdWalk walk = new MdWalk(members, array, out);
-      if (mode == SyncMode.REPAIR && !assembly.isClean() && !choices.noSync()) {
+      if (!choices.noSync()) {
         MdWalk.End first = walk.runDue();
         if (first != MdWalk.End.DONE) {
           return first.code();
         }
+      }
+      if (assembly.superblock().level().parities() > 0 && array.isDegraded()) {
+        throw new Main.Failure(
+            "the array is degraded, so its parity has nothing to be compared with: "
+                + (choices.noSync() ? "finish the rebuild or add a member" : "add a member")
+                + " first");
       }
       MdWalk.End end = walk.run(mode);
       long wrong = array.walk().mismatchedBytes();

@@ -3,6 +3,7 @@ package dev.belay.stack;
 
 import dev.belay.Device;
 import dev.belay.Loop;
+import dev.belay.md.Array;
 import dev.belay.md.ArrayOptions;
 import dev.belay.md.Assembly;
 import dev.belay.md.LogReplay;
@@ -42,8 +43,13 @@ final class MdDevice {
     for (String remark : assembly.remarks()) {
       LOG.log(System.Logger.Level.WARNING, remark);
     }
-    replay.ifPresent(done -> LOG.log(System.Logger.Level.INFO, done.sentence()));
-    return MdArray.open(loop, lowers, contents, assembly, options).device();
+    MdArray open = MdArray.open(loop, lowers, contents, assembly, options);
+    Array array = open.array();
+    if (replay.isPresent() && array != null) {
+      LOG.log(System.Logger.Level.INFO, replay.get().sentence());
+      loop.execute(array::record); // so that nobody has to replay them once more
+    }
+    return open.device();
   }
 
   private static MdOptions options(DeviceCall call) {
