@@ -213,6 +213,7 @@ public final class Records {
         }
         own.setResyncBytes(freshest.resyncBytes());
         own.setEvents(events);
+        describeRebuild(member, own);
         pieces.add(piece(member, own));
       }
     }
@@ -318,14 +319,19 @@ public final class Records {
       int role = other.slot() < 0 ? Superblock.SPARE : other.slot();
       superblock.setRole(of(other).number(), role);
     }
+    describeRebuild(member, superblock);
+    superblock.setEvents(events);
+    superblock.setUpdatedSeconds(TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis()));
+    superblock.setCorrectedReads((int) member.correctedReads());
+  }
+
+  /** Who has a place is taken to be in sync, unless it says how far it is. */
+  private static void describeRebuild(Member member, Superblock superblock) {
     if (member.flushedBytes == Member.ALL_BYTES) {
       superblock.setNoRecovery();
     } else {
       superblock.setRecovery(member.flushedBytes, member.catchesUp);
     }
-    superblock.setEvents(events);
-    superblock.setUpdatedSeconds(TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis()));
-    superblock.setCorrectedReads((int) member.correctedReads());
   }
 
   private void ended(long number, boolean active, long resynced) {

@@ -60,6 +60,31 @@ final class ArrayFoundTest {
     assertThat(new ArraySimulation(null).playSeed(900045877)).isEmpty();
   }
 
+  /**
+   * A spare began to be filled, and a power loss kept its superblock from it. It was given the
+   * place again and, behind the others, the superblock that it had missed, which did not say that
+   * it was still to be filled: after another power loss it was taken to be in sync.
+   */
+  @Test
+  void aSpareThatMissedItsPlaceIsNotInSync() {
+    ArrayShape shape = new ArrayShape(Level.RAID6, 9, 6, 1, 8192, 65536, 512, 0, 16384);
+    Weather weather = new Weather(2, 11260, 0, 0, 0, Weather.Abort.EVERYTHING, 0, 32);
+    List<Ask> asks =
+        List.of(
+            Ask.of(Op.WRITE, 364, 1, false, -1),
+            Ask.of(Op.WRITE, 263, 1, false, -1),
+            Ask.of(Op.FLUSH, 0, 0, false, -1),
+            Ask.of(Op.WRITE, 63, 3, true, 169),
+            Ask.of(Op.FLUSH, 0, 0, false, -1),
+            Ask.pause(1_860_635_629));
+    List<Event> events =
+        List.of(new Event(779, What.POWER_LOSS, 0), new Event(231, What.POWER_LOSS, 0));
+    ArrayPlan plan =
+        new ArrayPlan(
+            shape, 2_000_060_681L, weather, Set.of(), Set.of(4), 200_000, 15, false, asks, events);
+    assertThat(new ArraySimulation(null).play(plan)).isEmpty();
+  }
+
   /** Sums of what three requests had written looked like what a fourth was about to write. */
   @Test
   void whatWrongParityGivesLooksLikeNobodysBytes() {
