@@ -36,6 +36,25 @@ final class ArrayHoles {
     lastEnd = new int[rows];
   }
 
+  /** The same knowledge, which goes on by itself, about what another model knows. */
+  ArrayHoles copy(Model of) {
+    ArrayHoles same = new ArrayHoles(shape, geometry, of);
+    System.arraycopy(underWay, 0, same.underWay, 0, underWay.length);
+    System.arraycopy(lastEnd, 0, same.lastEnd, 0, lastEnd.length);
+    same.dirty.or(dirty);
+    same.holes.or(holes);
+    same.torn.or(torn);
+    same.told.or(told);
+    return same;
+  }
+
+  /** What tells the rows that would be holes after a power loss from others. */
+  int hashOfLosses() {
+    BitSet after = (BitSet) holes.clone();
+    after.or(dirty);
+    return 31 * after.hashCode() + torn.hashCode();
+  }
+
   void writeBegins(int block, int count) {
     if (shape.hasParity()) {
       int last = geometry.row(block + count - 1);

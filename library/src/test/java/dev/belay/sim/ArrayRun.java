@@ -21,7 +21,6 @@ import dev.belay.testing.SimPoller;
 import dev.belay.testing.Steps;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
@@ -43,7 +42,7 @@ final class ArrayRun {
   private final Buffers buffers;
   private final ArrayBlocks blocks;
   private final Steps steps = new Steps();
-  private final List<SimMedium> media = new ArrayList<>();
+  private final List<SimMedium> media;
   private final SplittableRandom random;
   private final Model model;
   private final ArrayHoles holes;
@@ -60,10 +59,14 @@ final class ArrayRun {
   private long stepsOfAsks;
   private long stepsOfFirst;
   private int refusals;
-  private boolean isOpening;
+  private boolean isAfterLoss;
+  private boolean isOpening = true;
   private boolean isCrashed;
   private boolean hadResync;
   private @Nullable Throwable wrong;
+
+  /** What is known beside the media, and what is still to be asked. */
+  record Knowledge(int nextAsk, Model model, ArrayHoles holes) {}
 
   /**
    * @param first the members' first contents, which stay as they are
@@ -71,26 +74,47 @@ final class ArrayRun {
    * @param bug to be planted; null for none
    */
   ArrayRun(ArrayPlan plan, List<SimMedium> first, Buffers buffers, Saboteur.@Nullable Bug bug) {
+    this(plan, first.stream().map(SimMedium::copy).toList(), null, buffers, bug);
+    for (int i = 0; i < media.size(); i++) {
+      media.get(i).setKeepsLog(plan.losesPower());
+      if (plan.stormy().contains(i)) {
+        media.get(i).spoil(random, plan.weather().badPerMille());
+      }
+    }
+    for (int block = 0; block < blockCount; block++) {
+      model.settle(block, ArrayShape.firstValue(block));
+    }
+  }
+
+  /** One that goes on where the power was lost in another, with what that left of the media. */
+  ArrayRun(
+      ArrayPlan plan,
+      Knowledge knowledge,
+      List<SimMedium> left,
+      Buffers buffers,
+      Saboteur.@Nullable Bug bug) {
+    this(plan, left, knowledge, buffers, bug);
+    media.forEach(medium -> medium.setKeepsLog(true));
+    isAfterLoss = true;
+  }
+
+  private ArrayRun(
+      ArrayPlan plan,
+      List<SimMedium> media,
+      @Nullable Knowledge knowledge,
+      Buffers buffers,
+      Saboteur.@Nullable Bug bug) {
     this.plan = plan;
+    this.media = media;
     this.buffers = buffers;
     shape = plan.shape();
     blockCount = shape.blocks();
     blocks = new ArrayBlocks(buffers, shape.blockGranules());
     random = new SplittableRandom(plan.seed());
-    for (int i = 0; i < first.size(); i++) {
-      SimMedium medium = first.get(i).copy();
-      medium.setKeepsLog(plan.losesPower());
-      if (plan.stormy().contains(i)) {
-        medium.spoil(random, plan.weather().badPerMille());
-      }
-      media.add(medium);
-    }
-    model = new Model(blockCount, plan.losesPower(), false);
-    for (int block = 0; block < blockCount; block++) {
-      model.settle(block, ArrayShape.firstValue(block));
-    }
-    ArrayImage geometry = new ArrayImage(shape, first);
-    holes = new ArrayHoles(shape, geometry, model);
+    ArrayImage geometry = new ArrayImage(shape, media);
+    model = knowledge == null ? new Model(blockCount, plan.losesPower(), false) : knowledge.model;
+    holes = knowledge == null ? new ArrayHoles(shape, geometry, model) : knowledge.holes;
+    nextAsk = knowledge == null ? 0 : knowledge.nextAsk;
     inspection = new ArrayInspection(plan, geometry, model, holes);
     answers = new ArrayAnswers(plan, blocks, model, holes);
     saboteur = bug == null ? null : new Saboteur(bug, shape, this::raisedFlag);
@@ -100,9 +124,13 @@ final class ArrayRun {
   /** Plays it once, and answers how many requests it made. */
   int play() {
     try {
-      open();
+      if (isAfterLoss) {
+        losePower();
+      } else {
+        open();
+      }
       stepsBefore = steps.count();
-      for (Event event : plan.events()) {
+      for (Event event : isAfterLoss ? List.<Event>of() : plan.events()) {
         steps.plan(stepsBefore + event.atStep(), () -> happens(event));
       }
       playAsks();
@@ -118,6 +146,42 @@ final class ArrayRun {
       throw new Violation("law 2: " + openRequests() + "\n  in " + rig, e);
     }
     return plan.asks().size();
+  }
+
+  ArrayPlan plan() {
+    return plan;
+  }
+
+  Steps steps() {
+    return steps;
+  }
+
+  List<SimMedium> media() {
+    return media;
+  }
+
+  /** Whether the array is open. */
+  boolean isOpen() {
+    return !isOpening;
+  }
+
+  /** Changes whenever a power loss might leave something else. */
+  long changes() {
+    long changes = model.now() + nextAsk;
+    for (SimMedium medium : media) {
+      changes += medium.changes();
+    }
+    return changes;
+  }
+
+  /** A number that tells what is known, as far as it outlives a power loss, from other such. */
+  long hashOfLosses() {
+    return model.hashOfLosses(31L * holes.hashOfLosses() + nextAsk);
+  }
+
+  Knowledge knowledge() {
+    Model copy = model.copy();
+    return new Knowledge(nextAsk, copy, holes.copy(copy));
   }
 
   /** How many steps the requests took. */
@@ -277,8 +341,6 @@ final class ArrayRun {
 
   private void restart() {
     media.forEach(medium -> medium.losePower(random));
-    model.losePower();
-    holes.losePower();
     buffers.clear();
     happening.clear();
     Inside.abandon(rig.loop);
@@ -286,6 +348,12 @@ final class ArrayRun {
     isOpening = true;
     hadResync = false;
     rig = newRig();
+    losePower();
+  }
+
+  private void losePower() {
+    model.losePower();
+    holes.losePower();
     open();
     if (plan.waitsAfterCrash()) {
       rest();

@@ -37,6 +37,10 @@ record ArrayShape(
 
   static final int GRANULE = SimMedium.GRANULE_BYTES;
 
+  // Granules of a superblock: when it was written, and the checksum over that.
+  private static final int UPDATED = 192 / GRANULE;
+  private static final int CHECKSUM = 216 / GRANULE;
+
   boolean hasParity() {
     return level.parities() > 0;
   }
@@ -119,6 +123,10 @@ record ArrayShape(
       }
     } catch (MetadataException e) {
       throw new IllegalArgumentException(this + ": " + e.getMessage(), e);
+    }
+    int superblock = (int) (MadeArrays.superblockBytes(minor, usedBytes) / GRANULE);
+    for (SimMedium medium : media) {
+      medium.leaveOut(superblock + UPDATED, superblock + CHECKSUM);
     }
     ArrayImage image = new ArrayImage(this, media);
     for (int block = 0; block < blocks(); block++) {

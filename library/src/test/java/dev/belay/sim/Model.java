@@ -66,8 +66,47 @@ final class Model {
     Arrays.fill(head, NONE);
   }
 
+  /** The same knowledge, which goes on by itself. */
+  Model copy() {
+    return new Model(this);
+  }
+
+  private Model(Model of) {
+    losesPower = of.losesPower;
+    narrows = of.narrows;
+    head = of.head.clone();
+    value = of.value.clone();
+    owner = of.owner.clone();
+    start = of.start.clone();
+    end = of.end.clone();
+    hidden = of.hidden.clone();
+    state = of.state.clone();
+    next = of.next.clone();
+    free = of.free;
+    used = of.used;
+    now = of.now;
+  }
+
   int granules() {
     return head.length;
+  }
+
+  /** Changes whenever something becomes known. */
+  int now() {
+    return now;
+  }
+
+  /** A number that tells what may survive a power loss from other such knowledge. */
+  long hashOfLosses(long seed) {
+    long hash = seed;
+    for (int granule = 0; granule < head.length; granule++) {
+      long sum = 0; // in any order
+      for (int entry = head[granule]; entry != NONE; entry = next[entry]) {
+        sum += (state[entry] & MAY_SURVIVE) != 0 ? mixed(value[entry] + 1) : 0;
+      }
+      hash = mixed(hash ^ sum) + granule;
+    }
+    return hash;
   }
 
   /** The next moment. */

@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,8 @@ public final class SimMedium {
 
   static final byte BAD_READ = 1;
   static final byte BAD_WRITE = 2;
+
+  private static final long HASH = 0x9E37_79B9_7F4A_7C15L;
 
   private final int blockGranules;
   private final long[] now;
@@ -35,6 +38,8 @@ public final class SimMedium {
   private long[] logContents;
   private int logSize;
   private long writes;
+  private long flushes;
+  private int[] leftOut = {};
 
   /**
    * @param name makes the first contents differ from those of other media
@@ -61,7 +66,9 @@ public final class SimMedium {
 
   /** The same contents, all of them durable, without faults. */
   public SimMedium copy() {
-    return new SimMedium(now.clone(), blockGranules);
+    SimMedium medium = new SimMedium(now.clone(), blockGranules);
+    medium.leftOut = leftOut;
+    return medium;
   }
 
   /** Has a granule hold something, durably, beside all devices. */
@@ -154,6 +161,7 @@ public final class SimMedium {
 
   /** Makes durable what was written before the write numbered {@code before}. */
   void flush(long before) {
+    flushes++;
     if (durable == null) {
       return;
     }
@@ -182,6 +190,86 @@ public final class SimMedium {
         durable,
         logBlock[entry] * blockGranules,
         blockGranules);
+  }
+
+  /** How many block writes a power loss could drop. */
+  public int unflushed() {
+    int count = 0;
+    for (int i = 0; i < logSize; i++) {
+      count += logBlock[i] >= 0 ? 1 : 0;
+    }
+    return count;
+  }
+
+  /** Changes whenever contents do, or what a power loss would leave of them. */
+  public long changes() {
+    return writes + flushes;
+  }
+
+  /**
+   * What a power loss would leave, all of it durable.
+   *
+   * @param survives which of the {@link #unflushed} writes are kept, by their order
+   */
+  public SimMedium afterLoss(IntPredicate survives) {
+    long[] left = Objects.requireNonNull(durable, "nobody said that the power may go").clone();
+    int number = 0;
+    for (int i = 0; i < logSize; i++) {
+      if (logBlock[i] >= 0 && survives.test(number++)) {
+        persist(left, i);
+      }
+    }
+    SimMedium medium = new SimMedium(left, blockGranules);
+    medium.leftOut = leftOut;
+    return medium;
+  }
+
+  /** Leaves granules out of all hashes: what depends on the day that it is written. */
+  public void leaveOut(int... granules) {
+    leftOut = granules;
+  }
+
+  /** A number that tells contents from others. */
+  public long hash() {
+    return hash(now);
+  }
+
+  /** The same of what a power loss could leave. */
+  public long hashOfLosses() {
+    long hash = hash(Objects.requireNonNull(durable));
+    for (int i = 0; i < logSize; i++) {
+      int first = logBlock[i] * blockGranules;
+      for (int j = 0; j < blockGranules && first >= 0; j++) {
+        long value = isLeftOut(first + j) ? 0 : logContents[i * blockGranules + j];
+        hash = hash * 31 + hash(first + j, value);
+      }
+    }
+    return hash;
+  }
+
+  private boolean isLeftOut(int granule) {
+    for (int other : leftOut) {
+      if (other == granule) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private long hash(long[] of) {
+    long sum = 0;
+    for (int i = 0; i < of.length; i++) {
+      sum += hash(i, of[i]);
+    }
+    for (int granule : leftOut) {
+      sum -= hash(granule, of[granule]);
+    }
+    return sum;
+  }
+
+  private static long hash(int granule, long value) {
+    long product = (value ^ granule * HASH) * HASH;
+    return (product ^ product >>> 32) * HASH;
   }
 
   /** Drops some of what was not flushed: nothing, everything, or any part of it. */

@@ -3,6 +3,7 @@ package dev.belay.testing;
 
 import java.util.Comparator;
 import java.util.PriorityQueue;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Counts the forward steps of a simulated run, and does what was planned for a step when it comes.
@@ -17,6 +18,7 @@ public final class Steps {
   private long count;
   private long next = Long.MAX_VALUE;
   private long order;
+  private @Nullable Runnable observer;
 
   /** Steps so far. */
   public long count() {
@@ -35,8 +37,16 @@ public final class Steps {
     next = Long.MAX_VALUE;
   }
 
+  /** Has {@code observer} run at each step, before what is planned for it; it changes nothing. */
+  public void observe(@Nullable Runnable observer) {
+    this.observer = observer;
+  }
+
   /** One step. */
   public void step() {
+    if (observer != null) {
+      observer.run();
+    }
     if (++count >= next) {
       fire();
     }
