@@ -43,7 +43,7 @@ final class ArrayAnswers {
         require(outcome.error() != null, "failed without an error");
         // A read whose flag is up is not made good.
         boolean isGivenUp = !op.changesMedium() && open.flag.isRaised();
-        isGivenUp |= op != Op.FLUSH && !holes.torn().isEmpty(); // nothing is made up there
+        isGivenUp |= op != Op.FLUSH && holes.mayLack(open.block, open.blocks);
         require(
             isGivenUp || !plan.isBearable(),
             "failed, though the level can bear it: " + outcome.error());

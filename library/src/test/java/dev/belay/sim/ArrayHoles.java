@@ -25,6 +25,9 @@ final class ArrayHoles {
   /** Holes that were there while a member was not: no resync mends them. */
   private final BitSet torn = new BitSet();
 
+  /** Rows of which a member failed a write that the level could not do without. */
+  private final BitSet failed = new BitSet();
+
   private final BitSet told = new BitSet();
 
   ArrayHoles(ArrayShape shape, ArrayImage geometry, Model model) {
@@ -44,6 +47,7 @@ final class ArrayHoles {
     same.dirty.or(dirty);
     same.holes.or(holes);
     same.torn.or(torn);
+    same.failed.or(failed);
     same.told.or(told);
     return same;
   }
@@ -52,7 +56,7 @@ final class ArrayHoles {
   int hashOfLosses() {
     BitSet after = (BitSet) holes.clone();
     after.or(dirty);
-    return 31 * after.hashCode() + torn.hashCode();
+    return 31 * (31 * after.hashCode() + torn.hashCode()) + failed.hashCode();
   }
 
   void writeBegins(int block, int count) {
@@ -76,6 +80,7 @@ final class ArrayHoles {
         lastEnd[row] = now;
         if (hasFailed) {
           holes.set(row);
+          failed.set(row);
           told.clear(row * shape.members(), (row + 1) * shape.members());
         }
       }
@@ -130,5 +135,24 @@ final class ArrayHoles {
   /** Rows of which nothing is known but what the model says. */
   BitSet torn() {
     return torn;
+  }
+
+  /** Whether a write failed that the level could not do without. */
+  boolean hasFailed() {
+    return !failed.isEmpty();
+  }
+
+  /** Whether there is a row among these blocks of which not everything may be made up. */
+  boolean mayLack(int block, int count) {
+    if (!shape.hasParity() || count == 0 || (torn.isEmpty() && failed.isEmpty())) {
+      return false;
+    }
+    int last = geometry.row(block + count - 1);
+    for (int row = geometry.row(block); row <= last; row++) {
+      if (torn.get(row) || failed.get(row)) {
+        return true;
+      }
+    }
+    return false;
   }
 }

@@ -502,7 +502,7 @@ final class ArrayRun {
         turn(Long.MAX_VALUE);
       }
       last = array().walk().error();
-      if (last != null && !plan.isBearable()) {
+      if (last != null && holes.hasFailed()) {
         break; // what more members tore than can be done without is not rebuilt, however often
       }
       boolean[] isDue = new boolean[1];
@@ -530,39 +530,48 @@ final class ArrayRun {
     }
   }
 
+  /** Reads everything; block by block where some of it may be lost. */
   private void look() {
-    int chunk = PLACE_BYTES / shape.blockBytes();
-    for (int block = 0; block < blockCount; block += chunk) {
-      int count = Math.min(chunk, blockCount - block);
-      boolean[] isEnded = new boolean[1];
-      Bio bio = new Bio(rig.loop, done -> isEnded[0] = true);
-      bio.prepare(
-          Op.READ,
-          rig.top(),
-          (long) block * shape.blockBytes(),
-          (long) count * shape.blockBytes(),
-          buffers.memory(),
-          0,
-          new CancelFlag());
-      ArrayRig same = rig;
-      rig.loop.enter(bio);
-      while (!isEnded[0]) {
-        turn(Long.MAX_VALUE);
-        if (rig != same) {
-          return; // the power went meanwhile, and all was looked at since
-        }
+    int most = PLACE_BYTES / shape.blockBytes();
+    for (int block = 0; block < blockCount; ) {
+      int count = Math.min(most, blockCount - block);
+      while (count > 1 && holes.mayLack(block, count)) {
+        count = Math.ceilDiv(count, 2);
       }
-      if (bio.isFailed() && (!holes.torn().isEmpty() || !plan.isBearable())) {
-        buffers.giveBack(0, (long) count * shape.blockBytes());
-        continue;
+      if (!look(block, count)) {
+        return; // the power went meanwhile, and all was looked at since
       }
-      require(bio.isDone(), "in calm weather a read ended as " + bio.outcome());
-      int began = model.tick();
-      for (int i = 0; i < count; i++) {
-        model.readFound(block + i, blocks.found(0, i), began);
-      }
-      buffers.giveBack(0, (long) count * shape.blockBytes());
+      block += count;
     }
+  }
+
+  private boolean look(int block, int count) {
+    boolean[] isEnded = new boolean[1];
+    Bio bio = new Bio(rig.loop, done -> isEnded[0] = true);
+    bio.prepare(
+        Op.READ,
+        rig.top(),
+        (long) block * shape.blockBytes(),
+        (long) count * shape.blockBytes(),
+        buffers.memory(),
+        0,
+        new CancelFlag());
+    ArrayRig same = rig;
+    rig.loop.enter(bio);
+    while (!isEnded[0]) {
+      turn(Long.MAX_VALUE);
+      if (rig != same) {
+        return false;
+      }
+    }
+    boolean isLost = bio.isFailed() && holes.mayLack(block, count);
+    require(bio.isDone() || isLost, "in calm weather a read ended as " + bio.outcome());
+    int began = model.tick();
+    for (int i = 0; i < count && !isLost; i++) {
+      model.readFound(block + i, blocks.found(0, i), began);
+    }
+    buffers.giveBack(0, (long) count * shape.blockBytes());
+    return true;
   }
 
   private void finish() {
