@@ -31,7 +31,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "A former member is caught up by the bitmap where that knows all it has missed. Where no",
-      "place is empty, the new one waits as a spare.",
+      "place is empty, the new one waits as a spare. The other half of a split mirror, which was",
+      "written alone, is overwritten with --force.",
       "Example: belay md add a.img c.img --member=d.img"
     })
 final class MdAdd implements Callable<Integer> {
@@ -78,18 +79,20 @@ final class MdAdd implements Callable<Integer> {
       throws IOException {
     String name = members.name(index);
     if (assembly.spares().contains(index) || MdWork.seat(assembly, index) >= 0) {
-      throw new Main.Failure(name + " is a member of this array already");
+      throw new Main.Failure(alreadyIn(members, assembly, index));
     }
     Joining joining = MdReplace.joining(members, assembly, index);
     Optional<Assembly.Left> left =
-        assembly.left().stream()
-            .filter(one -> one.candidate() == index && one.role().isPresent())
-            .findFirst();
-    if (left.isPresent() && canCatchUp(members, assembly, joining, left.get())) {
+        assembly.left().stream().filter(one -> one.candidate() == index).findFirst();
+    boolean wasMember = left.isPresent() && left.get().role().isPresent();
+    if (wasMember && canCatchUp(members, assembly, joining, left.get())) {
       return again(out, members, assembly, joining, left.get());
     }
-    if (left.isEmpty() && !choices.force()) {
-      refuseContents(members, index);
+    if (!wasMember && !choices.force()) {
+      refuseContents(members, left, index);
+    }
+    if (!wasMember && isOwn(members, assembly, index)) {
+      out.println("  all of " + name + " is overwritten with what the array has");
     }
     Joining.Joined spare;
     try {
@@ -116,11 +119,34 @@ final class MdAdd implements Callable<Integer> {
         assembly.remarks());
   }
 
-  private static void refuseContents(MdMembers members, int index) throws IOException {
-    String found = MdSigns.found(members.contents(index), members.io(index));
+  /** It has a place already; but it may be the others who are to be added to it. */
+  private static String alreadyIn(MdMembers members, Assembly assembly, int index) {
+    String name = members.name(index);
+    for (Assembly.Left left : assembly.left()) {
+      if (assembly.freshest() == index && left.role().isPresent()) {
+        String stale = members.name(left.candidate());
+        return "%s is a member of this array already, and %s is not: it lacks what was written since"
+                .formatted(name, stale)
+            + "; to bring that one back: belay md add %s --member=%s".formatted(name, stale);
+      }
+    }
+    return name + " is a member of this array already";
+  }
+
+  private static boolean isOwn(MdMembers members, Assembly assembly, int index) {
+    Superblock own = members.contents(index).superblock();
+    return own != null && own.uuid().equals(assembly.superblock().uuid());
+  }
+
+  private static void refuseContents(MdMembers members, Optional<Assembly.Left> left, int index)
+      throws IOException {
+    String found =
+        left.isPresent() && members.contents(index).superblock() != null
+            ? MdMembers.inOptions(left.get().sentence())
+            : MdSigns.found(members.contents(index), members.io(index));
     if (!found.isEmpty()) {
       throw new Main.Failure(
-          "%s is not empty: %s; use --force to overwrite it, or name another"
+          "%s is not empty: %s; use --force to overwrite all of it, or name another"
               .formatted(members.name(index), found));
     }
   }

@@ -265,7 +265,7 @@ final class MdCreate implements Callable<Integer> {
       boolean isMd = found.contains("array") || found.contains(" of md ");
       if (!found.isEmpty() && (isMd || !choices.run())) {
         throw new Main.Failure(
-            "%s is not empty: %s; use --force to overwrite it, or name another"
+            "%s is not empty: %s; use --force to overwrite all of it, or name another"
                 .formatted(members.name(i), found));
       }
     }

@@ -243,8 +243,22 @@ final class MdMembers implements AutoCloseable {
               ? Candidate.without(name(i), contents.get(i).deviceBytes(), "it is new")
               : contents.get(i).candidate());
     }
+    return assemble(candidates, wish, strange);
+  }
+
+  /**
+   * Which array the devices make, of whom one is to be let go.
+   *
+   * @param leaver text of that one
+   */
+  Assembly assembleWithout(Assembly.Wish wish, String leaver) {
+    return assemble(
+        contents.stream().map(MemberContents::candidate).toList(), wish, require(leaver));
+  }
+
+  private static Assembly assemble(List<Candidate> candidates, Assembly.Wish wish, int doubtful) {
     try {
-      return Assembly.of(candidates, wish);
+      return Assembly.of(candidates, wish, doubtful);
     } catch (MetadataException e) {
       throw failure(e);
     }

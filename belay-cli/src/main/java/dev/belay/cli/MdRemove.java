@@ -48,7 +48,7 @@ final class MdRemove implements Callable<Integer> {
     String kind;
     try (MdMembers members = MdAdd.open(texts, gone)) {
       int index = members.require(gone);
-      Assembly assembly = members.assemble(choices.wish());
+      Assembly assembly = members.assembleWithout(choices.wish(), gone);
       MdWork.requireRedundancy(assembly);
       int role = MdWork.seat(assembly, index);
       if (role >= 0) {

@@ -106,7 +106,7 @@ final class MdReplace implements Callable<Integer> {
       String found = MdSigns.found(members.contents(to), members.io(to));
       if (!found.isEmpty()) {
         throw new Main.Failure(
-            "%s is not empty: %s; use --force to overwrite it, or name another"
+            "%s is not empty: %s; use --force to overwrite all of it, or name another"
                 .formatted(with, found));
       }
     }

@@ -286,4 +286,74 @@ final class MdTest {
             "[==>.................]  recovery = 12.6% (126/1000) finish=0.1min speed=218K/sec");
     assertThat(MdWalk.line("check", 0, 0, 0)).startsWith("[====================]  check = 100.0%");
   }
+
+  /** Both halves are written alone; the second as often as it takes to have more events, or not. */
+  private List<String> split(int writes, String bitmap) throws Exception {
+    List<String> both = files.files(2, SIZE);
+    done("create", both, "--level=1", "--bitmap=" + bitmap, "--assume-clean");
+    MdFiles.stamp(both);
+    for (int i = 0; i < 2; i++) {
+      for (int k = 0; k < (i == 0 ? 2 : writes); k++) {
+        Run write =
+            Run.of(
+                "io",
+                "write",
+                "md(" + both.get(i) + ", run=on)",
+                "--offset=" + (i + 1) + "M",
+                "--length=64k",
+                "--seed=" + (i + 2));
+        assertThat(write.code()).as(write.all()).isZero();
+      }
+    }
+    return both;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, internal", "2, none", "3, internal", "3, none"})
+  void aSplitMirrorIsJoinedAgainWhenToldSo(int writes, String bitmap) throws Exception {
+    List<String> both = split(writes, bitmap);
+    String kept = both.get(0);
+    String lost = both.get(1);
+    assertThat(md("assemble", both).err()).contains("split", "belay md add --force");
+    byte[] before = Files.readAllBytes(Path.of(lost));
+    Run refused = md("add", List.of(kept), "--member=" + lost);
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err()).contains("split", "written alone", "--force to overwrite all of it");
+    assertThat(Files.readAllBytes(Path.of(lost))).isEqualTo(before);
+    assertThat(done("add", List.of(kept), "--member=" + lost, "--force"))
+        .contains("all of " + lost + " is overwritten", "[2/2] [UU]");
+    assertThat(done("scrub", both)).contains("0 bytes did not agree");
+    for (String one : both) {
+      String alone = "md(" + one + ", run=on, read-only=on)";
+      Run kepts = Run.of("io", "verify", alone, "--offset=1M", "--length=64k", "--seed=2");
+      assertThat(kepts.code()).as(kepts.all()).isZero();
+      Run rest = Run.of("io", "verify", alone, "--offset=2M");
+      assertThat(rest.code()).as(rest.all()).isZero();
+    }
+  }
+
+  @Test
+  void aSplitHalfIsJoinedAgainOnceItsSuperblockIsGone() throws Exception {
+    List<String> both = split(3, "internal");
+    String kept = both.get(0);
+    String lost = both.get(1);
+    assertThat(done("remove", List.of(kept), "--member=" + lost, "--zero-superblock"))
+        .contains("its superblock is gone");
+    assertThat(done("add", List.of(kept), "--member=" + lost)).contains("[2/2] [UU]");
+    assertThat(done("scrub", both)).contains("0 bytes did not agree");
+  }
+
+  @Test
+  void theNewerOneIsNotAddedToTheStaleOne() throws Exception {
+    List<String> both = files.files(2, SIZE);
+    done("create", both, "--level=1", "--assume-clean");
+    String stale = both.get(1);
+    done("fail", both, "--member=" + stale);
+    MdFiles.stamp(List.of(both.get(0)));
+    Run refused = md("add", List.of(stale), "--member=" + both.get(0), "--force");
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err())
+        .contains("to bring that one back: belay md add " + both.get(0) + " --member=" + stale);
+    MdFiles.verify(List.of(both.get(0)), "");
+  }
 }

@@ -29,6 +29,7 @@ final class Assembler {
 
   private final List<Candidate> candidates;
   private final Wish wish;
+  private final int newcomer;
   private final boolean[] out;
   private final List<Left> left = new ArrayList<>();
   private final List<String> remarks = new ArrayList<>();
@@ -36,9 +37,10 @@ final class Assembler {
   private int freshest = -1;
   private Seat[] seats = new Seat[0];
 
-  Assembler(List<Candidate> candidates, Wish wish) {
+  Assembler(List<Candidate> candidates, Wish wish, int newcomer) {
     this.candidates = candidates;
     this.wish = wish;
+    this.newcomer = newcomer;
     this.out = new boolean[candidates.size()];
   }
 
@@ -129,18 +131,35 @@ final class Assembler {
 
   /** The most events among those that say of themselves that they are active: spares may stray. */
   private void chooseFreshest() throws MetadataException {
-    for (int i = 0; i < out.length; i++) {
-      if (!out[i]
-          && block(i).isActive(block(i).role())
-          && !block(i).has(Feature.REPLACEMENT)
-          && (freshest < 0 || block(i).events() > block(freshest).events())) {
-        freshest = i;
-      }
-    }
+    freshest = freshest(-1);
     require(
         freshest >= 0,
         "none of the devices is an active member: all are spares, failed or unreadable%s",
         told().isEmpty() ? "" : ": " + told());
+    int other = freshest == newcomer ? freshest(newcomer) : -1;
+    if (other >= 0 && blames(newcomer, other) && blames(other, newcomer)) {
+      freshest = other;
+    }
+  }
+
+  private int freshest(int without) {
+    int found = -1;
+    for (int i = 0; i < out.length; i++) {
+      if (!out[i]
+          && i != without
+          && block(i).isActive(block(i).role())
+          && !block(i).has(Feature.REPLACEMENT)
+          && (found < 0 || block(i).events() > block(found).events())) {
+        found = i;
+      }
+    }
+    return found;
+  }
+
+  /** Whether one that is active says that the other is not. */
+  private boolean blames(int i, int other) {
+    Superblock one = block(i);
+    return one.isActive(one.role()) && one.numberOf(block(other).role()).isEmpty();
   }
 
   private void leaveUnlike() {
@@ -181,20 +200,28 @@ final class Assembler {
   private void refuseSplit() throws MetadataException {
     Superblock best = block(freshest);
     for (int i = 0; i < out.length; i++) {
-      Superblock one = block(i, best);
-      boolean blames = one.isActive(one.role()) && one.numberOf(best.role()).isEmpty();
-      if (out[i] || i == freshest || !blames) {
+      if (out[i] || i == freshest || !blames(i, freshest)) {
         continue;
       }
-      boolean blamed = best.numberOf(one.role()).isEmpty();
+      Superblock one = block(i);
+      boolean blamed = blames(freshest, i);
       if (blamed ? wasLeft(i) : one.events() + EVENT_MARGIN >= best.events()) {
         continue; // it knew the freshest as a spare, and was not told what became of it
+      }
+      if (blamed && i == newcomer) {
+        leave(
+            i,
+            "it is the other half of a split array: it and %s each say that the other has"
+                    .formatted(name(freshest))
+                + " failed, and each was written alone (events %d and %d)"
+                    .formatted(one.events(), best.events()));
+        continue;
       }
       require(
           wish.force() || !blamed,
           "%s and %s are halves of a split array: each says that the other has failed, and each was"
               + " written alone (events %d and %d); name only the one whose contents you want, and"
-              + " add the other later",
+              + " belay md add --force makes the other a copy of it",
           name(freshest),
           name(i),
           best.events(),

@@ -85,7 +85,19 @@ public record Assembly(
    * @throws MetadataException if there is no array that may be started, with the reasons
    */
   public static Assembly of(List<Candidate> candidates, Wish wish) throws MetadataException {
-    return new Assembler(candidates, wish).assemble();
+    return new Assembler(candidates, wish, -1).assemble();
+  }
+
+  /**
+   * Decides, when one of them is to be added to the array of the others: if it is the other half of
+   * a split array it is left out, though it may have more events than they.
+   *
+   * @param newcomer index of that one
+   * @throws MetadataException if there is no array that may be started, with the reasons
+   */
+  public static Assembly of(List<Candidate> candidates, Wish wish, int newcomer)
+      throws MetadataException {
+    return new Assembler(candidates, wish, newcomer).assemble();
   }
 
   /** The event count of the array. */
