@@ -145,6 +145,14 @@ public final class Array {
     return slots[slot];
   }
 
+  /** Why a place gives nothing of a range, as its member counts, for a sentence. */
+  public String whyUnreadable(int slot, long offsetBytes, long lengthBytes) {
+    Member member = slots[slot];
+    return member == null
+        ? "member " + slot + " is missing"
+        : member.whyUnreadable(offsetBytes, lengthBytes);
+  }
+
   /** All that get writes. */
   public List<Member> writable() {
     List<Member> found = new ArrayList<>();

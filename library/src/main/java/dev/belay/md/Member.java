@@ -2,6 +2,8 @@
 package dev.belay.md;
 
 import dev.belay.Device;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -139,6 +141,24 @@ public final class Member {
     return isFilled
         && (badBlocks == null || !badBlocks.hits(startBytes + offsetBytes, lengthBytes))
         && !isTorn(offsetBytes, lengthBytes);
+  }
+
+  /** Why a range that is not {@linkplain #isReadable readable} is not, for a sentence. */
+  public String whyUnreadable(long offsetBytes, long lengthBytes) {
+    if (badBlocks != null && badBlocks.hits(startBytes + offsetBytes, lengthBytes)) {
+      List<String> ranges = new ArrayList<>();
+      for (BadBlocks.Range bad : badBlocks.within(startBytes + offsetBytes, lengthBytes)) {
+        long last = bad.offsetBytes() + bad.lengthBytes() - 1;
+        ranges.add("%d to %d".formatted(bad.offsetBytes(), last));
+      }
+      return "%s has known bad blocks at its bytes %s".formatted(name, String.join(", ", ranges));
+    }
+    if (isTorn(offsetBytes, lengthBytes)) {
+      return "a write to " + name + " has failed there";
+    }
+    return state == State.REBUILDING
+        ? "%s is being rebuilt, and is right up to byte %d only".formatted(name, rebuiltBytes)
+        : name + " could not be read there";
   }
 
   private boolean isTorn(long offsetBytes, long lengthBytes) {

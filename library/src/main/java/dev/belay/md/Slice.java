@@ -10,7 +10,9 @@ import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.md.Part.Kind;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -203,14 +205,27 @@ final class Slice {
     isBad[place] = true;
   }
 
-  /** The first error that a member gave in this round. */
+  /** The first error that a member gave in this round; else what cannot be read, and why. */
   IoError firstError() {
     IoError seen = firstError;
-    return seen != null
-        ? seen
-        : new IoError(
-            Errno.EIO,
-            array.level().word() + " misses more members than it can do without at " + startBytes);
+    if (seen != null) {
+      return seen;
+    }
+    long from = startBytes + viewFrom;
+    List<String> reasons = new ArrayList<>();
+    for (int place = 0; place < places; place++) {
+      if (!isReadable(place)) {
+        reasons.add(array.whyUnreadable(slot(place), from, viewTo - viewFrom));
+      }
+    }
+    return new IoError(
+        Errno.EIO,
+        "%s cannot compute bytes %d to %d of its members: %s"
+            .formatted(
+                array.level().word(),
+                from,
+                startBytes + viewTo - 1,
+                String.join(", and ", reasons)));
   }
 
   // --- Buffers ---

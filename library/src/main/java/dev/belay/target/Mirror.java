@@ -276,11 +276,19 @@ public final class Mirror extends Device implements LevelWork {
   /** Why nothing can be read there. */
   IoError lost(long arrayOffsetBytes) {
     IoError broken = array.broken();
-    return broken != null
-        ? broken
-        : new IoError(
-            Errno.EIO,
-            "%s has no member left that holds byte %d".formatted(kind(), arrayOffsetBytes));
+    if (broken != null) {
+      return broken;
+    }
+    List<String> reasons = new ArrayList<>();
+    for (int copy = 0; copy < layout.copies(); copy++) {
+      long at = layout.memberOffset(arrayOffsetBytes, copy);
+      int slot = layout.member(arrayOffsetBytes, copy);
+      reasons.add(array.whyUnreadable(slot, at, limits().logicalBlockBytes()));
+    }
+    return new IoError(
+        Errno.EIO,
+        "%s cannot read byte %d from any member: %s"
+            .formatted(kind(), arrayOffsetBytes, String.join(", and ", reasons)));
   }
 
   // --- Legs ---

@@ -54,6 +54,9 @@ final class MirrorStep {
   private int pending;
   private boolean isWriting;
 
+  /** Shorter for a while where no leg can be read all along, for known bad blocks. */
+  private long mostBytes = RUN_BYTES;
+
   MirrorStep(Mirror mirror) {
     this.mirror = mirror;
     array = mirror.array;
@@ -132,6 +135,7 @@ final class MirrorStep {
     isStopped = false;
     target = 0;
     targets = List.of();
+    mostBytes = RUN_BYTES;
     if (mode == SyncMode.REBUILD) {
       targets = new ArrayList<>(array.writable());
       targets.removeIf(member -> member.state() != Member.State.REBUILDING);
@@ -174,7 +178,7 @@ final class MirrorStep {
 
   private boolean placeByArray() {
     arrayBytes = atBytes;
-    lengthBytes = Math.min(Math.min(endBytes - atBytes, RUN_BYTES), layout.runBytes(atBytes));
+    lengthBytes = Math.min(Math.min(endBytes - atBytes, mostBytes), layout.runBytes(atBytes));
     lengthBytes = Math.min(lengthBytes, RangeLocks.mostBytes(atBytes));
     return true;
   }
@@ -185,7 +189,7 @@ final class MirrorStep {
       lengthBytes = endBytes - atBytes;
       return false;
     }
-    lengthBytes = Math.min(Math.min(endBytes - atBytes, RUN_BYTES), layout.memberRunBytes(atBytes));
+    lengthBytes = Math.min(Math.min(endBytes - atBytes, mostBytes), layout.memberRunBytes(atBytes));
     arrayBytes = layout.arrayOffset(filled.slot(), atBytes);
     if (arrayBytes >= 0) {
       lengthBytes = Math.min(lengthBytes, RangeLocks.mostBytes(arrayBytes));
@@ -222,11 +226,26 @@ final class MirrorStep {
       }
     }
     if (asked == 0) {
-      error = error == null ? mirror.lost(arrayBytes) : error;
-      runEnded();
+      noneCanBeRead();
     } else {
       oneEnded();
     }
+  }
+
+  /** Each leg failed, or knows of bad blocks in the run. */
+  private void noneCanBeRead() {
+    long block = mirror.limits().logicalBlockBytes();
+    if (error == null && lengthBytes > block) {
+      mostBytes = Math.max(block, lengthBytes / 2 / block * block);
+      mirror.locks.release(lock);
+      nextRun();
+      return;
+    }
+    if (error == null && mode == SyncMode.REBUILD) {
+      error =
+          mirror.lost(arrayBytes); // who is filled would have something there, and call it right
+    }
+    runEnded(); // what all legs know to be lost cannot be compared, and reads fail there
   }
 
   private void oneEnded() {
@@ -309,6 +328,7 @@ final class MirrorStep {
     }
     if (!isStopped) {
       atBytes += lengthBytes;
+      mostBytes = Math.min(RUN_BYTES, 2 * mostBytes);
     }
     nextRun();
   }
