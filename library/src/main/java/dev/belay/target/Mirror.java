@@ -70,6 +70,7 @@ public final class Mirror extends Device implements LevelWork {
   final RangeLocks locks = new RangeLocks();
   final MirrorRewrites rewrites;
   private final Arena arena = Arena.ofShared();
+  private @Nullable MemorySegment zeroes;
   private final @Nullable MirrorLeg[] legs;
   private final @Nullable Hedging hedging;
   private final Pieces pieces;
@@ -378,6 +379,16 @@ public final class Mirror extends Device implements LevelWork {
   /** Memory of this device's own, which stays until it is closed. */
   MemorySegment allocate(long bytes) {
     return arena.allocate(bytes, Math.max(4096, limits().memoryAlignmentBytes()));
+  }
+
+  /** Zeroes to be written, as many as a piece of a write has at most. */
+  MemorySegment zeroes() {
+    MemorySegment found = zeroes;
+    if (found == null) {
+      found = allocate(RangeLocks.mostBytes(0));
+      zeroes = found;
+    }
+    return found;
   }
 
   // --- Walks ---

@@ -3,6 +3,7 @@ package dev.belay.target;
 
 import dev.belay.Bio;
 import dev.belay.BioEnd;
+import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.Held;
 import dev.belay.IoError;
@@ -37,6 +38,7 @@ final class MirrorWrite implements Waiting {
   private long lengthBytes;
   private boolean isAdmitting;
   private boolean isRecording;
+  private int copiesSent;
   private int pending;
   private int done;
   private boolean isAllClean;
@@ -51,10 +53,25 @@ final class MirrorWrite implements Waiting {
   /** The end of what one leg gets. */
   private final class Copy implements BioEnd {
     private @Nullable Member member;
+    private long memberBytes;
+
+    /** Why the leg has no operation for zeroes; null if it has. */
+    private @Nullable IoError lacksZeroes;
 
     @Override
     public void ended(Bio clone) {
-      copyEnded(Objects.requireNonNull(member), clone);
+      copyEnded(this, clone);
+    }
+
+    Member member() {
+      return Objects.requireNonNull(member);
+    }
+
+    void send(Bio clone) {
+      Member of = member();
+      pending++;
+      of.began();
+      clone.remap(of.device(), of.startBytes() + memberBytes).submit();
     }
   }
 
@@ -143,16 +160,18 @@ final class MirrorWrite implements Waiting {
       }
       Copy end = copies.get(sent++);
       end.member = member;
-      pending++;
-      member.began();
-      long at = member.startBytes() + layout.memberOffset(startBytes, copy);
-      bio().newClone(end).shield().remap(member.device(), at).submit();
+      end.memberBytes = layout.memberOffset(startBytes, copy);
+      end.lacksZeroes = null;
+      end.send(bio().newClone(end).shield());
     }
+    copiesSent = sent;
     oneEnded();
   }
 
-  private void copyEnded(Member member, Bio clone) {
+  private void copyEnded(Copy copy, Bio clone) {
+    Member member = copy.member();
     member.ended(startBytes + lengthBytes);
+    IoError why = clone.error();
     if (clone.isDone()) {
       done++;
       isAllClean = false;
@@ -160,11 +179,35 @@ final class MirrorWrite implements Waiting {
       isAllClean &= clone.extents().bytes(State.CLEAN) == lengthBytes;
       if (clone.isCancelled()) {
         wasStopped = true;
+      } else if (clone.op() == Op.WRITE_ZEROES && isLack(why)) {
+        copy.lacksZeroes = why;
       } else {
-        failed(member, Objects.requireNonNull(clone.error()));
+        failed(member, Objects.requireNonNull(why));
       }
     }
     oneEnded();
+  }
+
+  private static boolean isLack(@Nullable IoError why) {
+    return why != null && why.errno() == Errno.EOPNOTSUPP;
+  }
+
+  /**
+   * Legs without an operation for zeroes get them as bytes, if others have done it: else the
+   * caller's is the choice, since nothing has happened.
+   */
+  private void zeroByWriting() {
+    pending = 1;
+    for (Copy copy : copies.subList(0, copiesSent)) {
+      IoError lack = copy.lacksZeroes;
+      copy.lacksZeroes = null;
+      if (lack != null && isAllClean) {
+        error = error == null ? lack : error;
+      } else if (lack != null && copy.member().isWritable()) {
+        copy.send(bio().newClone(copy).setOp(Op.WRITE).setBuffer(mirror.zeroes(), 0).shield());
+      }
+    }
+    pending--;
   }
 
   /** The others count, if the member is out now; else the error is the caller's. */
@@ -178,6 +221,12 @@ final class MirrorWrite implements Waiting {
   private void oneEnded() {
     if (--pending > 0) {
       return;
+    }
+    if (bio().op() == Op.WRITE_ZEROES) {
+      zeroByWriting();
+      if (pending > 0) {
+        return;
+      }
     }
     if (error == null && !wasStopped && done == 0) {
       error = mirror.lost(startBytes);
