@@ -6,6 +6,8 @@ import static dev.belay.cli.MdFiles.done;
 import static dev.belay.cli.MdFiles.md;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.belay.md.Superblock;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -355,5 +357,45 @@ final class MdTest {
     assertThat(refused.err())
         .contains("to bring that one back: belay md add " + both.get(0) + " --member=" + stale);
     MdFiles.verify(List.of(both.get(0)), "");
+  }
+
+  @Test
+  void aSpareWithTooSmallALogIsLeftOutAndTheArrayGoesOn() throws Exception {
+    List<String> members = files.files(4, SIZE);
+    done(
+        "create",
+        members,
+        "--level=5",
+        "--raid-devices=3",
+        "--consistency-policy=ppl",
+        "--chunk=64",
+        "--assume-clean");
+    String spare = members.get(3);
+    try (RandomAccessFile file = new RandomAccessFile(spare, "rw")) {
+      byte[] bytes = new byte[Superblock.BYTES];
+      file.seek(4096);
+      file.readFully(bytes);
+      Superblock block = Superblock.parse(bytes, 2, 4096);
+      block.setPpl(block.pplAtBytes().orElseThrow(), 32 << 10);
+      file.seek(4096);
+      file.write(block.encode());
+    }
+    assertThat(done("assemble", members, "--readonly"))
+        .contains(spare + " is left out: its partial parity log has 32768 bytes");
+    // A program that has it open would fill the spare beside its writes.
+    done("fail", members, "--member=" + members.get(1), "--no-sync");
+    Run write =
+        Run.of(
+            "io",
+            "write",
+            MdFiles.expression(members),
+            "--block=64k",
+            "--depth=1",
+            "--deadline=30s");
+    assertThat(write.code()).as(write.all()).isZero();
+    assertThat(md("add", members, "--member=" + spare).err()).contains("32768 bytes", "--force");
+    assertThat(done("add", members, "--member=" + spare, "--force")).contains("[3/3] [UUU]");
+    assertThat(done("scrub", members)).contains("0 bytes did not agree");
+    MdFiles.verify(members, "");
   }
 }

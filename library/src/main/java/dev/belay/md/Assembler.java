@@ -64,6 +64,7 @@ final class Assembler {
       }
     }
     leaveSpareNumbers();
+    leaveSparesWithoutLog();
     requireEnough();
     remarkState();
     return new Assembly(freshest, best, Arrays.asList(seats), spares, left, remarks);
@@ -308,6 +309,35 @@ final class Assembler {
           }
           return other != null;
         });
+  }
+
+  /**
+   * A round of writes must fit into the partial parity log of whoever has the parity, as it does
+   * with those who are members now; or writes would wait for ever, or go unlogged.
+   */
+  private void leaveSparesWithoutLog() {
+    long least =
+        PartialParityWriter.leastLogBytes(StripeCache.sliceBytes(block(freshest).chunkBytes(), 1));
+    for (Seat seat : seats) {
+      if (seat.member().isPresent() && logBytes(seat.member().getAsInt()) < least) {
+        return; // no log is kept
+      }
+    }
+    spares.removeIf(
+        i -> {
+          boolean isSmall = logBytes(i) < least;
+          if (isSmall) {
+            leave(
+                i,
+                "its partial parity log has %d bytes, and %d are needed: add it anew"
+                    .formatted(logBytes(i), least));
+          }
+          return isSmall;
+        });
+  }
+
+  private int logBytes(int i) {
+    return block(i).pplAtBytes().isPresent() ? block(i).pplBytes() : 0;
   }
 
   private void take(int i, int role) throws MetadataException {

@@ -103,6 +103,7 @@ public final class Joining {
   public boolean fits(Superblock own) {
     return own.has(Feature.BITMAP) == array.has(Feature.BITMAP)
         && own.pplAtBytes().isPresent() == array.pplAtBytes().isPresent()
+        && (own.pplAtBytes().isEmpty() || own.pplBytes() >= array.pplBytes())
         && BitmapHead.roomBytes(own) >= bitmapBytes();
   }
 

@@ -66,13 +66,18 @@ final class PartialParityWriter {
     List<Member> members = array.writable();
     boolean hasRoom = !members.isEmpty();
     for (Member member : members) {
-      hasRoom &= records.logBytes(member) >= PartialParityLog.BYTES + sliceBytes;
+      hasRoom &= records.logBytes(member) >= leastLogBytes(sliceBytes);
     }
     if (!hasRoom) {
       return null;
     }
     records.keepLogs();
     return new PartialParityWriter(array, records, layout);
+  }
+
+  /** How long a log has to be at least, so that any round fits into it. */
+  static long leastLogBytes(long sliceBytes) {
+    return PartialParityLog.BYTES + sliceBytes;
   }
 
   /** Whether a round must be logged that writes the parity of a slice. */

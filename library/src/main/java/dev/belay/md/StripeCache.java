@@ -82,7 +82,7 @@ public final class StripeCache {
     this.array = array;
     this.layout = layout;
     loop = array.loop();
-    sliceBytes = (int) Math.min(layout.chunkBytes(), Math.max(SLICE_BYTES, blockBytes));
+    sliceBytes = sliceBytes(layout.chunkBytes(), blockBytes);
     alignmentBytes = Math.max(4096, blockBytes);
     long each = (long) sliceBytes * layout.members();
     mostSlices = Math.clamp(MEMORY_BYTES / each, FEWEST_SLICES, MOST_SLICES);
@@ -90,6 +90,11 @@ public final class StripeCache {
     scratch = arena.allocate(sliceBytes, alignmentBytes);
     beginTimer = loop.timers().newTimer(this::beginAll);
     log = PartialParityWriter.of(array, layout, sliceBytes, blockBytes);
+  }
+
+  /** How long slices are, with chunks and blocks of these sizes. */
+  static int sliceBytes(long chunkBytes, int blockBytes) {
+    return (int) Math.min(chunkBytes, Math.max(SLICE_BYTES, blockBytes));
   }
 
   public int sliceBytes() {
