@@ -3,12 +3,15 @@ package dev.belay.leaf;
 
 import dev.belay.Device;
 import dev.belay.Loop;
+import dev.belay.uring.Kernel;
 import dev.belay.uring.UringSupport;
 import java.io.IOException;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** What does a file's I/O. */
 public enum FileEngine {
-  /** Io_uring, and where there is none, threads. */
+  /** Io_uring; threads where there is none, and for file systems that can hang. */
   AUTO,
   /** {@link UringFile}. */
   URING,
@@ -18,9 +21,12 @@ public enum FileEngine {
   public static final int DEFAULT_THREADS = 16;
   public static final int DEFAULT_THREADS_DEPTH = 32;
 
+  /** What the log says once for a program, and not for each file. */
+  private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
+
   /**
-   * Opens a file or block device, before the loop starts. Where AUTO falls back on threads, the
-   * device's status says why.
+   * Opens a file or block device, before the loop starts. Where AUTO chooses threads, the device's
+   * status says why; where that is for want of io_uring or of native access, so does the log, once.
    *
    * @param tuning for io_uring
    * @param depth for threads: how many requests may be with them
@@ -29,20 +35,32 @@ public enum FileEngine {
    */
   public Device open(Loop loop, FileOptions options, UringTuning tuning, int depth, int threads)
       throws IOException {
-    String why = "";
-    if (this != THREADS) {
-      why = UringPoller.tryOn(loop);
-      if (why.isEmpty()) {
-        return UringFile.open(loop, options, tuning);
-      }
-      if (this == URING) {
-        throw new IOException(
-            "%s cannot be opened with engine=uring: %s; engine=auto would use threads"
-                .formatted(options.path(), why));
-      }
+    if (this == THREADS) {
+      return ThreadFile.open(loop, options, depth, threads);
     }
-    ThreadFile file = ThreadFile.open(loop, options, depth, threads);
-    file.setReason(why);
+    String lacking = UringPoller.tryOn(loop);
+    if (lacking.isEmpty()) {
+      NativeFile file = NativeFile.open(options);
+      if (this == URING || file.mayHang().isEmpty()) {
+        return UringFile.over(loop, file, options, tuning);
+      }
+      return new ThreadFile(loop, file, options, depth, threads)
+          .because("its file system is " + file.mayHang() + ", which can hang");
+    }
+    if (this == URING) {
+      throw new IOException(
+          "%s cannot be opened with engine=uring: %s; engine=auto would use threads"
+              .formatted(options.path(), lacking));
+    }
+    ThreadFile file = ThreadFile.open(loop, options, depth, threads).because(lacking);
+    if (SAID.add(lacking)) {
+      String instead =
+          Kernel.available() ? "by threads" : "by threads and through the page cache, never direct";
+      System.getLogger("dev.belay")
+          .log(
+              System.Logger.Level.WARNING,
+              "files are read and written " + instead + ": " + lacking);
+    }
     return file;
   }
 

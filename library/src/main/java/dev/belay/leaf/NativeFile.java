@@ -4,6 +4,7 @@ package dev.belay.leaf;
 import dev.belay.Errno;
 import dev.belay.Limits;
 import dev.belay.uring.FileFacts;
+import dev.belay.uring.FileSystems;
 import dev.belay.uring.Kernel;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -30,6 +31,7 @@ final class NativeFile implements FileCalls {
   private final boolean isBlockDevice;
   private final boolean isDirect;
   private final Limits limits;
+  private final String mayHang;
 
   /** The file system said that it cannot make a range zeroes but by writing them. */
   private volatile boolean cannotZero;
@@ -39,6 +41,7 @@ final class NativeFile implements FileCalls {
     this.isBlockDevice = isBlockDevice;
     this.isDirect = isDirect;
     this.limits = limits;
+    mayHang = isBlockDevice ? "" : FileSystems.mayHang(fd);
   }
 
   /**
@@ -134,6 +137,14 @@ final class NativeFile implements FileCalls {
 
   boolean isBlockDevice() {
     return isBlockDevice;
+  }
+
+  /**
+   * Why a call on it may wait for somebody else's program or machine: the name of its file system;
+   * empty if it is local. A loop makes no such call itself.
+   */
+  String mayHang() {
+    return mayHang;
   }
 
   @Override

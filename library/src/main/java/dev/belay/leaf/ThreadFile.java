@@ -203,9 +203,10 @@ public final class ThreadFile extends Device implements Waiting {
         reason.isEmpty() ? "" : "; by threads, because " + reason);
   }
 
-  /** Why threads were chosen, for the status; empty if they were asked for. */
-  void setReason(String reason) {
+  /** Notes why threads were chosen, for the status; without it, they were asked for. */
+  ThreadFile because(String reason) {
     this.reason = reason;
+    return this;
   }
 
   @Override

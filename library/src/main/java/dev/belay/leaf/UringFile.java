@@ -79,6 +79,7 @@ public final class UringFile extends Device {
   private final FileOptions options;
   private final UringTuning tuning;
   private final int target;
+  private final boolean isRegistered;
   private final int sqeFlags;
   private final Parked backlog = new Parked();
   private final Cutter pieces;
@@ -104,8 +105,11 @@ public final class UringFile extends Device {
     seeker = new ThreadFile(loop, file, options, SEEKER_DEPTH, SEEKER_THREADS);
     poller.addSlots(tuning.depth());
     int slot = poller.registerFile(file.fd());
-    target = slot >= 0 ? slot : file.fd();
-    sqeFlags = slot >= 0 ? Abi.SQE_FIXED_FILE : 0;
+    isRegistered = slot >= 0;
+    target = isRegistered ? slot : file.fd();
+    // The kernel must not try what may hang inline: that would be on the loop's thread.
+    sqeFlags =
+        (isRegistered ? Abi.SQE_FIXED_FILE : 0) | (file.mayHang().isEmpty() ? 0 : Abi.SQE_ASYNC);
     long pieceBytes = limits().largestTransferBytes();
     pieces = piece -> cut(piece, pieceBytes);
     ranges = piece -> cut(piece, RANGE_BYTES);
@@ -123,7 +127,12 @@ public final class UringFile extends Device {
    */
   public static UringFile open(Loop loop, FileOptions options, UringTuning tuning)
       throws IOException {
-    NativeFile file = NativeFile.open(options);
+    return over(loop, NativeFile.open(options), options, tuning);
+  }
+
+  /** The same over a file that is open, and that it closes with itself, or if it cannot be made. */
+  static UringFile over(Loop loop, NativeFile file, FileOptions options, UringTuning tuning)
+      throws IOException {
     try {
       return new UringFile(loop, file, UringPoller.of(loop), options, tuning);
     } catch (IOException | RuntimeException e) {
@@ -397,13 +406,13 @@ public final class UringFile extends Device {
             inFlight,
             tuning.depth(),
             backlog.size(),
-            sqeFlags == 0 ? "not registered" : "registered",
+            isRegistered ? "registered" : "not registered",
             poller.status());
   }
 
   @Override
   public void close() {
-    if (sqeFlags != 0) {
+    if (isRegistered) {
       poller.unregisterFile(target);
     }
     file.close();

@@ -95,6 +95,7 @@ public final class Kernel {
   private static final int EVENTFD2 = ARM ? 19 : 290;
   private static final int PRLIMIT64 = ARM ? 261 : 302;
   private static final int STATX = ARM ? 291 : 332;
+  private static final int FSTATFS = ARM ? 44 : 138;
 
   private static final int AT_FDCWD = -100;
   private static final int AT_EMPTY_PATH = 0x1000;
@@ -314,6 +315,11 @@ public final class Kernel {
       long name = arena.allocateFrom("").address();
       return (int) repeated(STATX, fd, name, AT_EMPTY_PATH, mask, factsAddress, 0);
     }
+  }
+
+  /** What the kernel says of the file system of an open file: {@link FileSystems}. */
+  static int fstatfs(int fd, long factsAddress) {
+    return (int) repeated(FSTATFS, fd, factsAddress, 0, 0, 0, 0);
   }
 
   /** The size of an open block device, bytes, or a negated error number. */
