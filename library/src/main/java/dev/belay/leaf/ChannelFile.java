@@ -6,6 +6,7 @@ import dev.belay.Limits;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
@@ -100,10 +101,8 @@ final class ChannelFile implements FileCalls {
     try {
       ByteBuffer source = buffer.asSlice(bufferOffsetBytes, lengthBytes).asByteBuffer();
       long written = channel.write(source, offsetBytes);
-      if (durable) {
-        channel.force(false);
-      }
-      return written;
+      // It was written, even where the channel was closed before it could be made durable.
+      return durable && sync() < 0 ? -Errno.EIO : written;
     } catch (IOException e) {
       return -errno(e);
     }
@@ -164,6 +163,10 @@ final class ChannelFile implements FileCalls {
 
   /** The number behind the C library's words, which are all that a channel passes on. */
   static int errno(IOException e) {
+    // A channel that is closed during a call, by an interrupt, throws a kind of its own.
+    if (e.getClass() == ClosedChannelException.class) {
+      return Errno.EBADF;
+    }
     String words = String.valueOf(e.getMessage());
     if (words.contains("No space left")) {
       return Errno.ENOSPC;
@@ -173,6 +176,9 @@ final class ChannelFile implements FileCalls {
     }
     if (words.contains("File too large")) {
       return Errno.EFBIG;
+    }
+    if (words.contains("Bad address")) {
+      return Errno.EFAULT;
     }
     if (words.contains("Read-only file system")) {
       return Errno.EROFS;

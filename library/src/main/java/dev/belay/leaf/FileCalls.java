@@ -6,7 +6,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * An open file, by calls that sleep until they have an answer. They answer as the kernel does: a
- * count from 0 up, or a negated error number. Any thread, several at a time.
+ * count from 0 up, or a negated error number; -EBADF says that the file is closed and that nothing
+ * was done. Any thread, several at a time.
  */
 interface FileCalls {
   Limits limits();
@@ -51,6 +52,6 @@ interface FileCalls {
   /** How long the file is now, which others can change. */
   long currentSizeBytes();
 
-  /** Closes it. No call is under way any more. */
+  /** Closes it, if it is not closed. No call is under way any more. */
   void close();
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.leaf;
 
+import dev.belay.Bio;
 import dev.belay.Errno;
+import dev.belay.Extents.State;
+import dev.belay.Parked;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -111,6 +114,18 @@ final class FileChecks {
               "%s has %d bytes, which is not a multiple of its block, %d: give size=%d to use only"
                   + " a part of it, or direct=off and block=1",
               path, sizeBytes, blockBytes, Math.max(whole, blockBytes)));
+    }
+  }
+
+  /** Fails what comes to a file that was closed: nothing of it was sent. */
+  static void refuseClosed(Bio bio, String path) {
+    bio.fail(Errno.EBADF, path + " is closed", State.CLEAN);
+  }
+
+  /** The same for all that waited for the file when it was closed. */
+  static void refuseClosed(Parked parked, String path) {
+    for (Bio bio = parked.letGo(); bio != null; bio = parked.letGo()) {
+      refuseClosed(bio, path);
     }
   }
 }

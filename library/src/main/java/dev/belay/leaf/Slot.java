@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Slot {
   private static final int ZEROES_BYTES = 256 << 10;
+  private static final String NO_SENTENCE = "no memory is left for the worker of a file";
 
   /** What is written where zeroes have to be sent. Never written to. */
   private static final class Zeroes {
@@ -95,10 +96,31 @@ final class Slot {
         case FIND_HOLES -> findHoles(file);
       }
     } catch (RuntimeException | Error e) {
-      // A buffer that its owner closed too early is the likeliest.
       unknownBytes = lengthBytes - doneBytes;
-      fail(Errno.EFAULT, what() + " of " + path + " was not possible: " + e);
+      errno = e instanceof OutOfMemoryError ? Errno.ENOMEM : Errno.EFAULT;
+      sentence = NO_SENTENCE;
+      describe(e, path);
     }
+  }
+
+  /** There may be no memory left even for a sentence. */
+  private void describe(Throwable e, String path) {
+    try {
+      sentence = what() + " of " + path + " was not possible: " + e;
+    } catch (OutOfMemoryError none) {
+      sentence = NO_SENTENCE;
+    }
+  }
+
+  /** Why the system cannot be given the buffer; null if it can, unless it is closed just now. */
+  private @Nullable String obstacle() {
+    if (!buffer.scope().isAlive()) {
+      return "the arena of its buffer is closed";
+    }
+    if (!buffer.isAccessibleBy(Thread.currentThread())) {
+      return "its buffer belongs to another thread: take it from a shared or an automatic arena";
+    }
+    return op == Op.READ && buffer.isReadOnly() ? "its buffer is read-only" : null;
   }
 
   private boolean mayCall() {
@@ -109,6 +131,11 @@ final class Slot {
   private void transfer(FileCalls file, String path) {
     boolean isRead = op == Op.READ;
     while (doneBytes < lengthBytes && mayCall()) {
+      String obstacle = obstacle();
+      if (obstacle != null) {
+        fail(Errno.EFAULT, what() + " of " + path + " was not possible: " + obstacle);
+        return;
+      }
       long left = lengthBytes - doneBytes;
       long at = offsetBytes + doneBytes;
       long from = bufferOffsetBytes + doneBytes;
@@ -118,7 +145,7 @@ final class Slot {
         doneBytes += result;
       }
       if (result <= 0 || (result < left && endsInsideABlock(file))) {
-        unknownBytes = lengthBytes - doneBytes;
+        unknownBytes = result == -Errno.EBADF ? 0 : lengthBytes - doneBytes;
         failTransfer(file, path, Math.min(0, result));
         return;
       }
@@ -132,7 +159,9 @@ final class Slot {
   }
 
   private void failTransfer(FileCalls file, String path, long result) {
-    if (result < 0) {
+    if (result == -Errno.EBADF) {
+      fail(Errno.EBADF, what() + " of " + path + " was not possible: the file is closed");
+    } else if (result < 0) {
       fail((int) -result, what() + " of " + path + " failed");
     } else if (op == Op.READ) {
       fail(
@@ -180,7 +209,7 @@ final class Slot {
       long at = offsetBytes + doneBytes;
       long written = file.write(Zeroes.SEGMENT, 0, piece, at, durable);
       if (written <= 0) {
-        unknownBytes = piece;
+        unknownBytes = written == -Errno.EBADF ? 0 : piece;
         failTransfer(file, path, written);
         return;
       }
@@ -214,7 +243,7 @@ final class Slot {
   private void ranged(FileCalls file, String path, int answer) {
     int result = answer >= 0 && durable ? file.sync() : answer;
     if (result < 0) {
-      unknownBytes = lengthBytes;
+      unknownBytes = answer == -Errno.EBADF ? 0 : lengthBytes;
       fail(-result, what() + " of " + path + " failed");
     } else {
       doneBytes = lengthBytes;

@@ -6,6 +6,7 @@ import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.Held;
+import dev.belay.IoError;
 import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Parked;
@@ -38,6 +39,9 @@ public final class ThreadFile extends Device implements Waiting {
 
   private static final long LARGEST_ZERO_BYTES = 32L << 20;
 
+  private static final IoError NO_MEMORY =
+      new IoError(Errno.ENOMEM, "no memory was left to say what became of a request");
+
   private final FileCalls file;
   private final FileOptions options;
   private final int threads;
@@ -47,6 +51,7 @@ public final class ThreadFile extends Device implements Waiting {
   private int inSlots;
   private final Parked parked = new Parked();
   private String reason = "";
+  private boolean isClosed;
 
   /**
    * Opens a file or block device.
@@ -86,7 +91,9 @@ public final class ThreadFile extends Device implements Waiting {
 
   @Override
   public Verdict map(Bio bio) {
-    if (options.readOnly() && bio.op().changesMedium()) {
+    if (isClosed) {
+      FileChecks.refuseClosed(bio, options.path());
+    } else if (options.readOnly() && bio.op().changesMedium()) {
       bio.fail(Errno.EROFS, options.path() + " was opened with read-only=on", State.CLEAN);
     } else if (bio.lengthBytes() > largestBytes(bio.op())) {
       bio.split(this::cut);
@@ -149,12 +156,22 @@ public final class ThreadFile extends Device implements Waiting {
       Slot next = slot.nextFinished;
       Bio bio = Objects.requireNonNull(slot.bio);
       bio.unwatch();
-      slot.record(bio);
+      record(slot, bio);
       release(slot);
       bio.complete();
       slot = next;
     }
     letGo();
+    endIfIdle();
+  }
+
+  /** What follows in the list must not be lost with a slot for whose result no memory is left. */
+  private static void record(Slot slot, Bio bio) {
+    try {
+      slot.record(bio);
+    } catch (OutOfMemoryError e) {
+      bio.recordFailed(NO_MEMORY, State.UNKNOWN);
+    }
   }
 
   private void release(Slot slot) {
@@ -209,9 +226,18 @@ public final class ThreadFile extends Device implements Waiting {
     return this;
   }
 
+  /** Takes nothing more. What is with the workers keeps the file open until it has come back. */
   @Override
   public void close() {
-    crew.stop();
-    file.close();
+    isClosed = true;
+    FileChecks.refuseClosed(parked, options.path());
+    endIfIdle();
+  }
+
+  private void endIfIdle() {
+    if (isClosed && inSlots == 0) {
+      crew.stop();
+      file.close();
+    }
   }
 }

@@ -90,6 +90,7 @@ public final class UringFile extends Device {
   private int zeroMode;
   private boolean canDiscard = true;
   private boolean syncsSeparately;
+  private boolean isClosed;
   private int inFlight;
   private long inFlightBytes;
   private @Nullable SendRecorder recorder;
@@ -162,6 +163,10 @@ public final class UringFile extends Device {
   @Override
   public Verdict map(Bio bio) {
     Op op = bio.op();
+    if (isClosed) {
+      FileChecks.refuseClosed(bio, options.path());
+      return Verdict.TAKEN;
+    }
     if (op == Op.FIND_HOLES) {
       bio.remap(seeker, bio.offsetBytes());
       return Verdict.REMAPPED;
@@ -214,6 +219,10 @@ public final class UringFile extends Device {
   }
 
   private void writeZeroes(Bio bio) {
+    if (isClosed) {
+      FileChecks.refuseClosed(bio, options.path());
+      return;
+    }
     if (zeroes.byteSize() == 0) {
       zeroes = arena.allocate(limits().largestTransferBytes(), Kernel.pageBytes());
     }
@@ -304,6 +313,7 @@ public final class UringFile extends Device {
         send(free);
       }
     }
+    endIfIdle();
   }
 
   /** Completes a bio by the kernel's last answer. */
@@ -410,12 +420,21 @@ public final class UringFile extends Device {
             poller.status());
   }
 
+  /** Takes nothing more. What the ring has keeps the file open until it has come back. */
   @Override
   public void close() {
-    if (isRegistered) {
-      poller.unregisterFile(target);
+    isClosed = true;
+    FileChecks.refuseClosed(backlog, options.path());
+    endIfIdle();
+  }
+
+  private void endIfIdle() {
+    if (isClosed && inFlight == 0 && arena.scope().isAlive()) {
+      if (isRegistered) {
+        poller.unregisterFile(target);
+      }
+      seeker.close(); // and with it the file, when no thread uses it any more
+      arena.close();
     }
-    file.close();
-    arena.close();
   }
 }

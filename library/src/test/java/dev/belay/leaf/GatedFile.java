@@ -20,6 +20,7 @@ final class GatedFile implements FileCalls {
   final AtomicInteger syncs = new AtomicInteger();
   private final Semaphore mayPass = new Semaphore(0);
   private volatile boolean isOpen = true;
+  boolean isClosed;
 
   /** What becomes of the length of a write, before it is done; negative: an error instead. */
   volatile LongUnaryOperator writes = length -> length;
@@ -123,6 +124,7 @@ final class GatedFile implements FileCalls {
 
   @Override
   public void close() {
+    isClosed = true;
     file.close();
   }
 }
