@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * ready list, from where the loop can take it back for as long as no worker took it.
  */
 final class Crew {
+  private static final long RETRY_NANOS = 10_000_000;
+
   private final FileCalls file;
   private final String path;
   private final Runnable onFinished;
@@ -165,7 +167,19 @@ final class Crew {
       slot.nextFinished = head;
     } while (!finished.compareAndSet(head, slot));
     if (head == null) {
-      onFinished.run();
+      tellLoop();
+    }
+  }
+
+  /** Nobody else tells it of what is finished now: so until there is memory for the message. */
+  private void tellLoop() {
+    for (; ; ) {
+      try {
+        onFinished.run();
+        return;
+      } catch (RuntimeException | Error e) {
+        LockSupport.parkNanos(this, RETRY_NANOS);
+      }
     }
   }
 

@@ -160,7 +160,7 @@ final class NativeFile implements FileCalls {
   @Override
   public long read(
       MemorySegment buffer, long bufferOffsetBytes, long lengthBytes, long offsetBytes) {
-    return Kernel.pread(fd, buffer.address() + bufferOffsetBytes, lengthBytes, offsetBytes);
+    return Kernel.pread(fd, buffer, bufferOffsetBytes, lengthBytes, offsetBytes);
   }
 
   @Override
@@ -170,15 +170,17 @@ final class NativeFile implements FileCalls {
       long lengthBytes,
       long offsetBytes,
       boolean durable) {
-    long address = buffer.address() + bufferOffsetBytes;
-    if (!durable) {
-      return Kernel.pwrite(fd, address, lengthBytes, offsetBytes);
+    if (durable) {
+      long result =
+          Kernel.pwrite(fd, buffer, bufferOffsetBytes, lengthBytes, offsetBytes, Kernel.RWF_DSYNC);
+      if (result != -Errno.EOPNOTSUPP) {
+        return result;
+      }
     }
-    long result = Kernel.pwrite(fd, address, lengthBytes, offsetBytes, Kernel.RWF_DSYNC);
-    if (result != -Errno.EOPNOTSUPP) {
+    long result = Kernel.pwrite(fd, buffer, bufferOffsetBytes, lengthBytes, offsetBytes);
+    if (!durable) {
       return result;
     }
-    result = Kernel.pwrite(fd, address, lengthBytes, offsetBytes);
     int synced = result > 0 ? Kernel.fdatasync(fd) : 0;
     return synced < 0 ? synced : result;
   }

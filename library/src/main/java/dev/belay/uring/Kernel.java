@@ -11,6 +11,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -111,8 +112,18 @@ public final class Kernel {
   private static final long BLKDISCARD = 0x1277;
   private static final long BLKZEROOUT = 0x127f;
 
+  /** The number and six arguments. */
+  private static final FunctionDescriptor SYSCALL_SHAPE =
+      FunctionDescriptor.of(
+          ValueLayout.JAVA_LONG,
+          Collections.nCopies(7, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new));
+
   private static final String REASON;
   private static final MethodHandle SYSCALL;
+
+  /** With one argument more, which the C library does not look at, and Java holds on to. */
+  private static final MethodHandle HOLDING_SYSCALL;
+
   private static final int PAGE_BYTES;
 
   /** Where a call leaves errno: one word a thread, so that calls on threads do not mix. */
@@ -122,11 +133,13 @@ public final class Kernel {
   static {
     String reason = platformReason();
     MethodHandle syscall = null;
+    MethodHandle holding = null;
     int pageBytes = 4096;
     if (reason.isEmpty()) {
       try {
         Linker linker = Linker.nativeLinker();
-        syscall = linkSyscall(linker);
+        syscall = linkSyscall(linker, SYSCALL_SHAPE);
+        holding = linkSyscall(linker, SYSCALL_SHAPE.appendArgumentLayouts(ValueLayout.ADDRESS));
         pageBytes = linkedPageBytes(linker);
         RawMemory.at(0, 0);
       } catch (IllegalCallerException e) {
@@ -139,6 +152,11 @@ public final class Kernel {
     }
     REASON = reason;
     SYSCALL = reason.isEmpty() && syscall != null ? syscall : refusal(reason);
+    HOLDING_SYSCALL =
+        reason.isEmpty() && holding != null
+            ? holding
+            : MethodHandles.dropArguments(
+                SYSCALL, SYSCALL.type().parameterCount(), MemorySegment.class);
     PAGE_BYTES = pageBytes;
   }
 
@@ -208,6 +226,54 @@ public final class Kernel {
   /** Reads at an offset with flags for this read alone. */
   public static long pread(int fd, long address, long lengthBytes, long offsetBytes, int rwFlags) {
     return vectored(PREADV2, fd, address, lengthBytes, offsetBytes, rwFlags);
+  }
+
+  /**
+   * Reads into a part of {@code memory}, which nobody can close meanwhile.
+   *
+   * @throws IllegalStateException if it was closed before
+   * @throws WrongThreadException if it is confined to another thread
+   * @throws IllegalArgumentException if it is on the heap
+   */
+  public static long pread(
+      int fd, MemorySegment memory, long memoryOffsetBytes, long lengthBytes, long offsetBytes) {
+    long address = memory.address() + memoryOffsetBytes;
+    long result;
+    do {
+      result = holding(memory, PREAD64, fd, address, lengthBytes, offsetBytes, 0, 0);
+    } while (result == -Errno.EINTR);
+    return result;
+  }
+
+  /** The same for a write. */
+  public static long pwrite(
+      int fd, MemorySegment memory, long memoryOffsetBytes, long lengthBytes, long offsetBytes) {
+    long address = memory.address() + memoryOffsetBytes;
+    long result;
+    do {
+      result = holding(memory, PWRITE64, fd, address, lengthBytes, offsetBytes, 0, 0);
+    } while (result == -Errno.EINTR);
+    return result;
+  }
+
+  /** The same for a write with flags for this write alone. */
+  public static long pwrite(
+      int fd,
+      MemorySegment memory,
+      long memoryOffsetBytes,
+      long lengthBytes,
+      long offsetBytes,
+      int rwFlags) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment vector = arena.allocate(2 * Long.BYTES, Long.BYTES);
+      vector.set(ValueLayout.JAVA_LONG, 0, memory.address() + memoryOffsetBytes);
+      vector.set(ValueLayout.JAVA_LONG, Long.BYTES, lengthBytes);
+      long result;
+      do {
+        result = holding(memory, PWRITEV2, fd, vector.address(), 1, offsetBytes, 0, rwFlags);
+      } while (result == -Errno.EINTR);
+      return result;
+    }
   }
 
   /** Makes content and attributes durable; sleeps until the device says so. */
@@ -375,6 +441,21 @@ public final class Kernel {
     return call(ERRNO.get(), number, a, b, c, d, e, f);
   }
 
+  /** The same, during which nobody can close the arena of {@code held}. */
+  private static long holding(
+      MemorySegment held, int number, long a, long b, long c, long d, long e, long f) {
+    MemorySegment errno = ERRNO.get();
+    long result;
+    try {
+      result = (long) HOLDING_SYSCALL.invokeExact(errno, (long) number, a, b, c, d, e, f, held);
+    } catch (RuntimeException | Error thrown) {
+      throw thrown;
+    } catch (Throwable thrown) {
+      throw new IllegalStateException(thrown);
+    }
+    return result == -1 ? -errno.get(ValueLayout.JAVA_INT_UNALIGNED, 0) : result;
+  }
+
   private static long repeated(int number, long a, long b, long c, long d, long e, long f) {
     long result;
     do {
@@ -431,12 +512,10 @@ public final class Kernel {
     return "";
   }
 
-  private static MethodHandle linkSyscall(Linker linker) {
-    ValueLayout.OfLong word = ValueLayout.JAVA_LONG;
-    MemorySegment address = symbol(linker, "syscall");
+  private static MethodHandle linkSyscall(Linker linker, FunctionDescriptor shape) {
     return linker.downcallHandle(
-        address,
-        FunctionDescriptor.of(word, word, word, word, word, word, word, word),
+        symbol(linker, "syscall"),
+        shape,
         Linker.Option.captureCallState("errno"),
         Linker.Option.firstVariadicArg(1));
   }
