@@ -5,7 +5,7 @@ import java.util.function.Consumer;
 
 /**
  * Writes what devices and ends threw into the log, a few a second: a defect that comes with every
- * request must not fill a disk. Only on the loop's thread.
+ * request must not fill a disk. Any thread: the watchdog writes here as well.
  */
 final class DefectLog implements Consumer<Throwable> {
   private static final int MOST_A_SECOND = 5;
@@ -21,7 +21,7 @@ final class DefectLog implements Consumer<Throwable> {
   }
 
   @Override
-  public void accept(Throwable defect) {
+  public synchronized void accept(Throwable defect) {
     long now = System.nanoTime();
     if (now - secondBeganNanos >= SECOND_NANOS) {
       secondBeganNanos = now;

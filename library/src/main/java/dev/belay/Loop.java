@@ -57,7 +57,7 @@ public final class Loop {
   private Consumer<Throwable> defects;
 
   // The mailbox: a stack of mail that is turned round when it is emptied. Any thread pushes.
-  private final AtomicReference<@Nullable Mail> mailbox = new AtomicReference<>();
+  final AtomicReference<@Nullable Mail> mailbox = new AtomicReference<>();
   private final Mail mailboxClosed = new Message(() -> {});
   private final AtomicBoolean isSleeping = new AtomicBoolean();
   private final AtomicBoolean isStarted = new AtomicBoolean();
@@ -127,7 +127,10 @@ public final class Loop {
     this.poller = poller;
   }
 
-  /** Where exceptions go that a device or an end threw, which none may; by default to the log. */
+  /**
+   * Where exceptions go that a device or an end threw, which none may; by default to the log. It is
+   * also told of a threaded loop that does not turn any more, by a thread of the watchdog's own.
+   */
   public void setDefects(Consumer<Throwable> defects) {
     this.defects = defects;
   }
@@ -139,6 +142,10 @@ public final class Loop {
     } catch (RuntimeException | Error e) {
       // Whoever was to be told cannot be told.
     }
+  }
+
+  String name() {
+    return name;
   }
 
   /** Has {@code what} run, on the loop's thread or before it starts, when no request is left. */
@@ -162,6 +169,7 @@ public final class Loop {
       owner = thread;
       try {
         thread.start();
+        Watchdog.SHARED.watch(this, thread);
       } catch (Error e) {
         owner = null; // there is no thread to be had: it is closed as one that never started
         isStarted.set(false);

@@ -16,7 +16,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -301,5 +303,34 @@ final class AioContextTest {
     context.submit(context.newIocb().prepareRead(0, buffer()));
     assertThat(context.getEvents(1, 1, forEver)).hasSize(1);
     assertThat(context.close(forEver)).isZero();
+  }
+
+  @Test
+  void aDrivenContextStaysOnItsThread() throws Exception {
+    for (String stack : List.of("null(size=1M)", "memory(size=1M)")) {
+      try (AioContext context = AioContext.open(stack, 4)) {
+        Iocb iocb = context.newIocb().prepareRead(0, buffer());
+        List<Callable<?>> misuses =
+            List.of(
+                () -> context.submit(iocb),
+                () -> context.getEvents(0, 1, Duration.ZERO),
+                () -> context.cancelAndWait(context.newIocb()),
+                () -> context.newBuffers(4096, 1),
+                context::held,
+                () -> context.close(Duration.ZERO));
+        for (Callable<?> misuse : misuses) {
+          FutureTask<?> stranger = new FutureTask<>(misuse);
+          Thread.ofPlatform().name("stranger").start(stranger);
+          assertThatThrownBy(stranger::get)
+              .as(stack)
+              .cause()
+              .isInstanceOf(IllegalStateException.class)
+              .hasMessageContaining("used from the thread stranger");
+        }
+        assertThat(context.held()).isZero();
+        assertThat(context.submit(iocb)).as("%s, as before", stack).isTrue();
+        assertThat(context.getEvents(1, 1, LONG)).hasSize(1);
+      }
+    }
   }
 }
