@@ -119,7 +119,18 @@ public final class AioContext implements AutoCloseable {
     return count;
   }
 
+  /** Asked before anything changes, so that a refusal leaves everything as it was. */
+  private void requireDriver() {
+    if (!loop.isOnLoop()) {
+      throw new IllegalStateException(
+          "a driven context is for the thread that opened it alone, and was used from the thread "
+              + Thread.currentThread().getName()
+              + "; open a Volume for many threads");
+    }
+  }
+
   private boolean submitDriven(Iocb iocb) {
+    requireDriver();
     if (!accept(iocb)) {
       return false;
     }
@@ -222,6 +233,7 @@ public final class AioContext implements AutoCloseable {
 
   private int getDriven(int least, int most, long timeoutNanos, Consumer<IoEvent> taker)
       throws InterruptedException {
+    requireDriver();
     if (ready.size < least) {
       turnUntil(least, timeoutNanos);
     } else if (ready.size < most && held > ready.size) {
@@ -290,6 +302,7 @@ public final class AioContext implements AutoCloseable {
   public @Nullable IoEvent cancelAndWait(Iocb iocb) throws InterruptedException {
     cancel(iocb);
     if (!isShared) {
+      requireDriver();
       while (iocb.state == Iocb.SUBMITTED) {
         if (Thread.interrupted()) {
           throw new InterruptedException();
@@ -317,12 +330,16 @@ public final class AioContext implements AutoCloseable {
    * @param count how many, above 0
    */
   public BufferPool newBuffers(long bufferBytes, int count) {
+    if (!isShared) {
+      requireDriver();
+    }
     return pools.newPool(bufferBytes, count);
   }
 
   /** How many requests are held: submitted, or ended and not yet taken. */
   public int held() {
     if (!isShared) {
+      requireDriver();
       return held;
     }
     lock.lock();
@@ -361,6 +378,7 @@ public final class AioContext implements AutoCloseable {
   public int close(@Nullable Duration grace) {
     long graceNanos = grace == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(grace);
     if (!isShared) {
+      requireDriver();
       isClosed = true;
       return loop.close(graceNanos);
     }
