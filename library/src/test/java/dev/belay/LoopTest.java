@@ -284,6 +284,7 @@ final class LoopTest {
     List<Throwable> seen = java.util.Collections.synchronizedList(new ArrayList<>());
     threaded.setDefects(seen::add);
     Poller good = threaded.poller();
+    java.util.concurrent.CountDownLatch thrown = new java.util.concurrent.CountDownLatch(1);
     threaded.setPoller(
         new Poller() {
           private boolean hasThrown;
@@ -297,6 +298,7 @@ final class LoopTest {
           public void enter(long waitNanos) {
             if (!hasThrown) {
               hasThrown = true;
+              thrown.countDown();
               throw new IllegalStateException("planted");
             }
             good.enter(waitNanos);
@@ -312,6 +314,7 @@ final class LoopTest {
         });
     Sink sink = new Sink(threaded);
     threaded.start();
+    assertThat(thrown.await(20, java.util.concurrent.TimeUnit.SECONDS)).isTrue();
     java.util.concurrent.CountDownLatch done = new java.util.concurrent.CountDownLatch(1);
     Bio bio = new Bio(threaded, ended -> done.countDown());
     bio.prepare(Op.FLUSH, sink, 0, 0, MemorySegment.NULL, 0, new CancelFlag());
