@@ -46,14 +46,14 @@ public final class AioContext implements AutoCloseable {
   private int held;
   private boolean isClosed;
 
-  private AioContext(Loop loop, Device root, int capacity) {
+  private AioContext(Loop loop, Device root, int capacity, Bounce bounce, BufferPools pools) {
     requireCapacity(capacity);
     this.loop = loop;
     this.root = root;
     this.capacity = capacity;
     isShared = loop.isThreaded();
-    bounce = new Bounce(root.limits().memoryAlignmentBytes());
-    pools = new BufferPools(loop, root.limits().memoryAlignmentBytes());
+    this.bounce = bounce;
+    this.pools = pools;
   }
 
   /**
@@ -78,12 +78,15 @@ public final class AioContext implements AutoCloseable {
     if (loop.isThreaded()) {
       throw new IllegalArgumentException("the loop has a thread of its own; see Volume");
     }
-    return new AioContext(loop, root, capacity);
+    int alignment = root.limits().memoryAlignmentBytes();
+    return new AioContext(
+        loop, root, capacity, new Bounce(alignment), new BufferPools(loop, alignment));
   }
 
   /** A context over an open volume, for any number of threads; the volume outlives it. */
   public static AioContext over(Volume volume, int capacity) {
-    return new AioContext(volume.loop(), volume.root(), capacity);
+    return new AioContext(
+        volume.loop(), volume.root(), capacity, volume.bounce(), volume.pools());
   }
 
   private static void requireCapacity(int capacity) {

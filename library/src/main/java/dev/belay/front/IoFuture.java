@@ -106,6 +106,7 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   private void endInPool() {
     if (pool != null) {
       pool.end(buffers.get(0).address());
+      pool = null;
     }
   }
 

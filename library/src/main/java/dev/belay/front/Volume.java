@@ -274,13 +274,22 @@ public final class Volume implements AutoCloseable {
 
   /**
    * Makes a pool of native buffers that devices can be given as they are, and that are registered
-   * with the kernel where it takes them.
+   * with the kernel where it takes them. They are for this volume's requests, and those of contexts
+   * over it.
    *
    * @param bufferBytes the size of each, above 0
    * @param count how many, above 0
    */
   public BufferPool newBuffers(long bufferBytes, int count) {
     return pools.newPool(bufferBytes, count);
+  }
+
+  Bounce bounce() {
+    return bounce;
+  }
+
+  BufferPools pools() {
+    return pools;
   }
 
   // --- Closing ---

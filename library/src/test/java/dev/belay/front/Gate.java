@@ -20,7 +20,7 @@ final class Gate extends Device {
   volatile int arrived;
 
   Gate(Loop loop, boolean isOpen) {
-    super(loop, "gate", new Limits(1L << 30, 512, 512, 1L << 30), List.of());
+    super(loop, "gate", new Limits(1L << 41, 512, 512, 1L << 30), List.of());
     this.isOpen = isOpen;
   }
 
@@ -59,6 +59,11 @@ final class Gate extends Device {
                 answer(held.poll());
               }
             });
+  }
+
+  /** Answers the one that it has held for longest. Any thread. */
+  void openOne() {
+    loop().execute(() -> answer(held.remove()));
   }
 
   /** Waits until so many bios have come. */

@@ -291,28 +291,6 @@ final class VolumeTest {
   }
 
   @Test
-  void aPooledBufferCannotBeGivenBackUnderARequest() throws Exception {
-    Loop loop = Loop.threaded("test");
-    Gate gate = new Gate(loop, false);
-    try (Volume volume = Volume.start(loop, gate)) {
-      BufferPool pool = volume.newBuffers(1000, 2);
-      BufferPool.Buffer buffer = pool.take();
-      BufferPool.Buffer other = pool.take();
-      assertThat(pool.tryTake()).isNull();
-      assertThatThrownBy(pool::take).hasMessageContaining("all 2 buffers of the pool are taken");
-      IoFuture future = volume.readAsync(0, buffer.segment().asSlice(0, 512));
-      gate.awaitArrived(1);
-      assertThatThrownBy(buffer::close).hasMessageContaining("still used by a request");
-      other.close();
-      gate.open();
-      future.get();
-      buffer.close();
-      buffer.close();
-      assertThat(pool.free()).isEqualTo(2);
-    }
-  }
-
-  @Test
   void aBlockingCallOnTheLoopIsRefusedRatherThanWaitingForItself() throws Exception {
     try (Volume volume = memory()) {
       MemorySegment buffer = Arena.ofAuto().allocate(512, 512);
