@@ -37,6 +37,9 @@ import org.jspecify.annotations.Nullable;
 public final class IoFuture extends CompletableFuture<Outcome> {
   private static final Executor VIRTUAL = Thread::startVirtualThread;
 
+  /** How long a call whose patience is over still waits: what no device has is answered in it. */
+  private static final long LAST_LOOK_NANOS = 10_000_000;
+
   private final Bio bio;
   private final CancelFlag flag;
   private final Op op;
@@ -155,28 +158,14 @@ public final class IoFuture extends CompletableFuture<Outcome> {
    * Waits, without pinning a virtual thread's carrier. An interrupt raises the flag, and the wait
    * goes on; the interrupt status is set again on return.
    */
-  Outcome await(@Nullable Duration patience) throws IOException {
+  Outcome await(IoOptions options) throws IOException {
     boolean interrupted = false;
-    long impatientAtNanos = Long.MAX_VALUE;
-    long patienceNanos = patience == null ? 0 : TimeUnit.NANOSECONDS.convert(patience);
+    boolean isBounded = options.patience() != null || options.grace() != null;
+    Leaving leaving = isBounded ? new Leaving(options) : null;
     try {
       while (!isDone()) {
-        long waitNanos = Long.MAX_VALUE;
-        if (patience != null) {
-          long now = System.nanoTime();
-          if (impatientAtNanos == Long.MAX_VALUE && flag.isRaised()) {
-            impatientAtNanos = now + patienceNanos;
-          }
-          waitNanos =
-              impatientAtNanos == Long.MAX_VALUE
-                  ? untilRaisedNanos(now, patienceNanos)
-                  : impatientAtNanos - now;
-          if (waitNanos <= 0) {
-            throw abandoned(patience);
-          }
-        }
         try {
-          waitAtMost(waitNanos);
+          waitAtMost(leaving == null ? Long.MAX_VALUE : leaving.waitNanos());
         } catch (InterruptedException e) {
           interrupted = true;
           flag.raise(CancelFlag.Reason.INTERRUPT);
@@ -191,21 +180,65 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     return stand == null ? result : unload(result);
   }
 
-  /**
-   * How long to sleep before the flag is looked at again: it may go up without waking the waiter.
-   */
-  private long untilRaisedNanos(long nowNanos, long patienceNanos) {
-    long deadline = flag.deadlineNanos();
-    long look = Math.clamp(patienceNanos / 4, 1_000_000L, 100_000_000L);
-    return deadline == Long.MAX_VALUE ? look : Math.min(look, Math.max(1, deadline - nowNanos));
+  /** When a blocking call leaves a request that is not answered. On the caller's thread. */
+  private final class Leaving {
+    private final long startNanos = System.nanoTime();
+    private final long patienceNanos;
+    private final long graceNanos;
+    private boolean isAsked;
+    private long askedNanos;
+
+    Leaving(IoOptions options) {
+      patienceNanos = IoOptions.nanosOf(options.patience());
+      graceNanos = IoOptions.nanosOf(options.grace());
+    }
+
+    /**
+     * How long to wait before asking again: the flag may go up without waking the waiter.
+     *
+     * @throws AbandonedException if it has waited for long enough
+     */
+    long waitNanos() throws AbandonedException {
+      long now = System.nanoTime();
+      long left = left(patienceNanos, now - startNanos);
+      if (left <= 0) {
+        flag.raise(CancelFlag.Reason.DEADLINE);
+      }
+      if (!isAsked && flag.isRaised()) {
+        isAsked = true;
+        askedNanos = now;
+      }
+      if (!isAsked) {
+        return Math.min(left, untilRaisedNanos(now));
+      }
+      long goneNanos = now - askedNanos;
+      left = Math.min(Math.max(left, LAST_LOOK_NANOS - goneNanos), left(graceNanos, goneNanos));
+      if (left <= 0) {
+        throw abandoned(now - startNanos);
+      }
+      return left;
+    }
+
+    private static long left(long atMostNanos, long goneNanos) {
+      return atMostNanos == Long.MAX_VALUE ? Long.MAX_VALUE : atMostNanos - goneNanos;
+    }
+
+    private long untilRaisedNanos(long nowNanos) {
+      if (graceNanos == Long.MAX_VALUE) {
+        return Long.MAX_VALUE;
+      }
+      long look = Math.clamp(graceNanos / 4, 1_000_000L, 100_000_000L);
+      long deadline = flag.deadlineNanos();
+      return deadline == Long.MAX_VALUE ? look : Math.min(look, Math.max(1, deadline - nowNanos));
+    }
   }
 
-  private AbandonedException abandoned(Duration patience) {
+  private AbandonedException abandoned(long waitedNanos) {
     return new AbandonedException(
         String.format(
-            "%s of %d bytes at %d was not answered by its device within %s of being asked to stop;"
-                + " the request and its native memory stay with the volume until it is",
-            op, bio.lengthBytes(), offsetBytes, patience),
+            "%s of %d bytes at %d was not answered by its device within %s, although it was asked"
+                + " to stop; the request and its native memory stay with the volume until it is",
+            op, bio.lengthBytes(), offsetBytes, Duration.ofNanos(waitedNanos)),
         this);
   }
 

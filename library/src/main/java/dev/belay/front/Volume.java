@@ -14,7 +14,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,7 +103,7 @@ public final class Volume implements AutoCloseable {
    *
    * @throws CancelledException if its flag, or an interrupt, stopped it
    * @throws FailedException if a device failed it
-   * @throws AbandonedException if the options have a patience, and it was over
+   * @throws AbandonedException if the options have a patience or a grace, and it was over
    */
   public Outcome read(long offsetBytes, List<MemorySegment> buffers, IoOptions options)
       throws IOException {
@@ -168,7 +167,7 @@ public final class Volume implements AutoCloseable {
   }
 
   private Outcome await(IoFuture future, IoOptions options) throws IOException {
-    Outcome outcome = future.await(options.patience());
+    Outcome outcome = future.await(options);
     return switch (outcome.kind()) {
       case DONE -> outcome;
       case CANCELLED -> throw new CancelledException(outcome);
@@ -307,7 +306,7 @@ public final class Volume implements AutoCloseable {
    *     memory stays with the stack, and it closes by itself when the last of them is answered
    */
   public int close(@Nullable Duration grace) {
-    return loop.close(grace == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(grace));
+    return loop.close(IoOptions.nanosOf(grace));
   }
 
   @Override

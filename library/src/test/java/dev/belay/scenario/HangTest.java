@@ -92,7 +92,7 @@ final class HangTest {
   /** Reads, and walks away: the flag goes up when the device has the request. */
   private AbandonedException abandon(Volume volume, MemorySegment buffer) throws Exception {
     CancelFlag flag = new CancelFlag();
-    IoOptions options = IoOptions.NONE.withFlag(flag).withPatience(SHORT);
+    IoOptions options = IoOptions.NONE.withFlag(flag).withGrace(SHORT);
     Thread raiser =
         Thread.startVirtualThread(
             () -> {
