@@ -9,7 +9,6 @@ import dev.belay.stack.StackException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -26,10 +25,19 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A context is bounded: it holds {@code capacity} requests, from submission until their event is
  * taken, and then says that it is full.
+ *
+ * <p>A context over a driven loop has to be closed by the thread that drives it. Nobody else can do
+ * that, so one that the program drops leaks, its files and memory with it, and the log says where
+ * it was opened; while a device has a request of it, it is not even noticed. A context over a
+ * volume may be dropped: it keeps the volume, and nothing else.
  */
 public final class AioContext implements AutoCloseable {
   /** How long a driven loop sleeps at a time while a cancelled request is waited for. */
   private static final long LOOK_UP_NANOS = 100_000_000;
+
+  private static final String STAYS =
+      "Only the thread that drove it may close it, so its devices stay open, and their memory"
+          + " taken: close a context on its thread, best by try-with-resources";
 
   private final Loop loop;
   private final Device root;
@@ -41,19 +49,40 @@ public final class AioContext implements AutoCloseable {
   // Guarded by `lock` over a threaded loop; the loop's thread's own over a driven one.
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
-  private final Line submitted = new Line(); // over a threaded loop only
-  private final Ready ready = new Ready();
+  private final IocbLine submitted = new IocbLine(); // over a threaded loop only
+  private final ReadyRing ready = new ReadyRing();
   private int held;
   private boolean isClosed;
 
-  private AioContext(Loop loop, Device root, int capacity, Bounce bounce, BufferPools pools) {
+  /** What keeps the volume below open; null over a driven loop. */
+  @SuppressWarnings("unused")
+  private final @Nullable Volume volume;
+
+  /** Over a driven loop only, for a volume closes itself. */
+  private final @Nullable Dropped dropped;
+
+  private AioContext(Loop loop, Device root, int capacity, String name) {
     requireCapacity(capacity);
     this.loop = loop;
     this.root = root;
     this.capacity = capacity;
-    isShared = loop.isThreaded();
-    this.bounce = bounce;
-    this.pools = pools;
+    isShared = false;
+    volume = null;
+    bounce = new Bounce(root.limits().memoryAlignmentBytes());
+    pools = new BufferPools(loop, root.limits().memoryAlignmentBytes());
+    dropped = Dropped.watch(this, "the driven context " + name, STAYS, () -> !loop.isClosing());
+  }
+
+  private AioContext(Volume volume, int capacity) {
+    requireCapacity(capacity);
+    this.volume = volume;
+    this.capacity = capacity;
+    loop = volume.loop();
+    root = volume.root();
+    isShared = true;
+    bounce = volume.bounce();
+    pools = volume.pools();
+    dropped = null;
   }
 
   /**
@@ -70,23 +99,24 @@ public final class AioContext implements AutoCloseable {
           "a driven context stays on one platform thread; on virtual threads, open a Volume");
     }
     Loop loop = Loop.driven();
-    return driving(loop, Stack.build(loop, expression), capacity);
+    return driving(loop, Stack.build(loop, expression), capacity, expression);
   }
 
   /** A context over a driven loop, which it closes with itself. On the thread that drives it. */
   public static AioContext driving(Loop loop, Device root, int capacity) {
+    return driving(loop, root, capacity, root.toString());
+  }
+
+  private static AioContext driving(Loop loop, Device root, int capacity, String name) {
     if (loop.isThreaded()) {
       throw new IllegalArgumentException("the loop has a thread of its own; see Volume");
     }
-    int alignment = root.limits().memoryAlignmentBytes();
-    return new AioContext(
-        loop, root, capacity, new Bounce(alignment), new BufferPools(loop, alignment));
+    return new AioContext(loop, root, capacity, name);
   }
 
   /** A context over an open volume, for any number of threads; the volume outlives it. */
   public static AioContext over(Volume volume, int capacity) {
-    return new AioContext(
-        volume.loop(), volume.root(), capacity, volume.bounce(), volume.pools());
+    return new AioContext(volume, capacity);
   }
 
   private static void requireCapacity(int capacity) {
@@ -137,8 +167,28 @@ public final class AioContext implements AutoCloseable {
     if (!accept(iocb)) {
       return false;
     }
-    loop.enter(iocb.bio);
+    if (load(iocb)) {
+      enter(iocb);
+    }
     return true;
+  }
+
+  private void enter(Iocb iocb) {
+    try {
+      loop.enter(iocb.bio);
+    } catch (RuntimeException | Error e) {
+      withdraw(iocb); // whatever is thrown there, is thrown before the loop has the request
+      throw e;
+    }
+  }
+
+  private void requireDriver() {
+    if (!loop.isOnLoop()) {
+      throw new IllegalStateException(
+          "a driven context is for the thread that opened it, and this is "
+              + Thread.currentThread()
+              + "; only cancel is for all");
+    }
   }
 
   private boolean submitShared(Iocb iocb) {
@@ -150,16 +200,8 @@ public final class AioContext implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    if (!loop.send(iocb.bio)) {
-      lock.lock();
-      try {
-        submitted.remove(iocb);
-        iocb.unloaded();
-        iocb.state = Iocb.IDLE;
-        held--;
-      } finally {
-        lock.unlock();
-      }
+    if (load(iocb) && !loop.send(iocb.bio)) {
+      withdraw(iocb);
       throw new IllegalStateException("the volume below this context is closed");
     }
     return true;
@@ -172,10 +214,11 @@ public final class AioContext implements AutoCloseable {
     if (iocb.state != Iocb.IDLE) {
       throw new IllegalStateException("the Iocb is submitted already, and its event not yet taken");
     }
-    if (held == capacity) {
+    if (held >= capacity) {
       return false;
     }
-    iocb.load();
+    ready.reserve(held + 1);
+    iocb.renewFlag();
     iocb.state = Iocb.SUBMITTED;
     held++;
     if (isShared) {
@@ -184,7 +227,40 @@ public final class AioContext implements AutoCloseable {
     return true;
   }
 
-  /** A request has ended. On the loop's thread. */
+  /** Makes the request of an accepted block; false if it has ended already. */
+  private boolean load(Iocb iocb) {
+    try {
+      if (iocb.load()) {
+        return true;
+      }
+    } catch (RuntimeException | Error e) {
+      withdraw(iocb);
+      throw e;
+    }
+    ended(iocb);
+    return false;
+  }
+
+  /** An accepted block was not sent after all: nothing of it stays. */
+  private void withdraw(Iocb iocb) {
+    iocb.unload();
+    if (!isShared) {
+      iocb.state = Iocb.IDLE;
+      held--;
+      return;
+    }
+    lock.lock();
+    try {
+      submitted.remove(iocb);
+      iocb.state = Iocb.IDLE;
+      held--;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A request has ended. On the loop's thread, or its submitter's if it was never sent. */
   void ended(Iocb iocb) {
     if (!isShared) {
       iocb.state = Iocb.READY;
@@ -202,16 +278,61 @@ public final class AioContext implements AutoCloseable {
     }
   }
 
+  /** Over a driven loop: the event of a block that is ready, which is idle from now on. */
   private IoEvent take(Iocb iocb) {
+    IoEvent event = iocb.toEvent();
     ready.remove(iocb);
     held--;
-    IoEvent event = iocb.toEvent();
     iocb.state = Iocb.IDLE;
     return event;
   }
 
+  /** Over a threaded loop, under the lock: takes a block out of what is ready. */
+  private void detach(Iocb iocb, IocbLine taken) {
+    ready.remove(iocb);
+    held--;
+    iocb.state = Iocb.TAKEN;
+    taken.add(iocb);
+  }
+
+  /** Over a threaded loop, under no lock: makes the events, and gives each to the taker. */
+  private int handOver(IocbLine taken, Consumer<IoEvent> taker) {
+    int count = 0;
+    try {
+      for (Iocb iocb = taken.first; iocb != null; iocb = taken.first) {
+        IoEvent event = iocb.toEvent();
+        taken.remove(iocb);
+        iocb.state = Iocb.IDLE;
+        count++;
+        taker.accept(event);
+      }
+    } finally {
+      if (taken.size > 0) {
+        putBack(taken);
+      }
+    }
+    return count;
+  }
+
+  /** Something was thrown: what was not handed over is what others find first. */
+  private void putBack(IocbLine taken) {
+    lock.lock();
+    try {
+      held += taken.size;
+      ready.reserve(held);
+      for (Iocb iocb = taken.last(); iocb != null; iocb = taken.last()) {
+        taken.remove(iocb);
+        iocb.state = Iocb.READY;
+        ready.addFirst(iocb);
+      }
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /**
-   * Takes events, in the order in which requests ended.
+   * Takes events, in the order in which requests ended. An interrupt and a timeout take none.
    *
    * @param least waits until there are so many, or {@code timeout} is over, or the context is idle
    * @param most takes no more than these
@@ -222,16 +343,22 @@ public final class AioContext implements AutoCloseable {
   public List<IoEvent> getEvents(int least, int most, Duration timeout)
       throws InterruptedException {
     List<IoEvent> events = new ArrayList<>();
-    getEvents(least, most, TimeUnit.NANOSECONDS.convert(timeout), events::add);
+    getEvents(least, most, IoOptions.nanosOf(timeout), events::add);
     return events;
   }
 
-  /** The same, giving each event to {@code taker}; answers how many. */
+  /**
+   * The same, giving each event to {@code taker}; answers how many. An event is handed over, and
+   * its block idle, once the taker was called with it. Whatever the taker throws is thrown on; the
+   * events after that stay, before all others, for the next that asks, even if the context holds
+   * more than its capacity then.
+   */
   public int getEvents(int least, int most, long timeoutNanos, Consumer<IoEvent> taker)
       throws InterruptedException {
+    long timeout = Math.max(0, timeoutNanos);
     return isShared
-        ? getShared(least, most, timeoutNanos, taker)
-        : getDriven(least, most, timeoutNanos, taker);
+        ? getShared(least, most, timeout, taker)
+        : getDriven(least, most, timeout, taker);
   }
 
   private int getDriven(int least, int most, long timeoutNanos, Consumer<IoEvent> taker)
@@ -269,22 +396,29 @@ public final class AioContext implements AutoCloseable {
 
   private int getShared(int least, int most, long timeoutNanos, Consumer<IoEvent> taker)
       throws InterruptedException {
-    List<IoEvent> events = new ArrayList<>(Math.min(most, capacity));
+    IocbLine taken = new IocbLine();
     lock.lockInterruptibly();
     try {
       long left = timeoutNanos;
       while (ready.size < least && held > ready.size && left > 0) {
+        requireNotOnLoop();
         left = changed.awaitNanos(left);
       }
-      for (Iocb iocb = ready.first(); iocb != null && events.size() < most; iocb = ready.first()) {
-        events.add(take(iocb));
+      for (Iocb iocb = ready.first(); iocb != null && taken.size < most; iocb = ready.first()) {
+        detach(iocb, taken);
       }
-      changed.signalAll(); // who waits for more than there can be now has to see it
     } finally {
       lock.unlock();
     }
-    events.forEach(taker);
-    return events.size();
+    return handOver(taken, taker);
+  }
+
+  private void requireNotOnLoop() {
+    if (loop.isOnLoop()) {
+      throw new IllegalStateException(
+          "waiting here would never end: this is the volume's loop, which alone can complete what"
+              + " is waited for; wait on another thread, or ask with a timeout of 0");
+    }
   }
 
   /**
@@ -314,15 +448,23 @@ public final class AioContext implements AutoCloseable {
       }
       return iocb.state == Iocb.READY ? take(iocb) : null;
     }
+    IocbLine taken = new IocbLine();
     lock.lockInterruptibly();
     try {
       while (iocb.state == Iocb.SUBMITTED) {
+        requireNotOnLoop();
         changed.await();
       }
-      return iocb.state == Iocb.READY ? take(iocb) : null;
+      if (iocb.state != Iocb.READY) {
+        return null;
+      }
+      detach(iocb, taken);
     } finally {
       lock.unlock();
     }
+    List<IoEvent> event = new ArrayList<>(1);
+    handOver(taken, event::add);
+    return event.get(0);
   }
 
   /**
@@ -379,15 +521,21 @@ public final class AioContext implements AutoCloseable {
    *     memory stays with the stack
    */
   public int close(@Nullable Duration grace) {
-    long graceNanos = grace == null ? Long.MAX_VALUE : TimeUnit.NANOSECONDS.convert(grace);
-    if (!isShared) {
+    long graceNanos = IoOptions.nanosOf(grace);
+    if (dropped != null) {
       requireDriver();
       isClosed = true;
-      return loop.close(graceNanos);
+      int left = loop.close(graceNanos);
+      dropped.closed();
+      return left;
     }
     boolean interrupted = false;
+    long start = System.nanoTime();
     lock.lock();
     try {
+      if (submitted.size > 0) {
+        requireNotOnLoop();
+      }
       isClosed = true;
       for (Iocb iocb = submitted.first; iocb != null; iocb = iocb.next) {
         iocb.flagForCancel().raise(CancelFlag.Reason.CLOSE);
@@ -395,10 +543,11 @@ public final class AioContext implements AutoCloseable {
       long left = graceNanos;
       while (submitted.size > 0 && left > 0) {
         try {
-          left = changed.awaitNanos(left);
+          changed.awaitNanos(left);
         } catch (InterruptedException e) {
           interrupted = true;
         }
+        left = graceNanos == Long.MAX_VALUE ? left : graceNanos - (System.nanoTime() - start);
       }
       return submitted.size;
     } finally {
@@ -423,88 +572,5 @@ public final class AioContext implements AutoCloseable {
 
   BufferPools pools() {
     return pools;
-  }
-
-  /**
-   * Control blocks whose requests have ended, in order: a ring of a power of two. One that is taken
-   * out of turn leaves a gap.
-   */
-  private static final class Ready {
-    private @Nullable Iocb[] ring = new @Nullable Iocb[16];
-    private int head;
-    private int tail;
-    int size;
-
-    void add(Iocb iocb) {
-      if (tail - head == ring.length) {
-        widen();
-      }
-      iocb.place = tail;
-      ring[tail++ & (ring.length - 1)] = iocb;
-      size++;
-    }
-
-    @Nullable Iocb first() {
-      return size == 0 ? null : ring[head & (ring.length - 1)];
-    }
-
-    void remove(Iocb iocb) {
-      ring[iocb.place & (ring.length - 1)] = null;
-      size--;
-      while (head != tail && ring[head & (ring.length - 1)] == null) {
-        head++;
-      }
-    }
-
-    /** Leaves the gaps out, and makes room for as many again. */
-    private void widen() {
-      @Nullable Iocb[] old = ring;
-      int end = tail;
-      int from = head;
-      ring = new @Nullable Iocb[Math.max(16, Integer.highestOneBit(size) << 2)];
-      head = 0;
-      tail = 0;
-      size = 0;
-      for (int i = from; i != end; i++) {
-        Iocb iocb = old[i & (old.length - 1)];
-        if (iocb != null) {
-          add(iocb);
-        }
-      }
-    }
-  }
-
-  /** Control blocks in a row. */
-  private static final class Line {
-    @Nullable Iocb first;
-    private @Nullable Iocb last;
-    int size;
-
-    void add(Iocb iocb) {
-      iocb.previous = last;
-      if (last != null) {
-        last.next = iocb;
-      } else {
-        first = iocb;
-      }
-      last = iocb;
-      size++;
-    }
-
-    void remove(Iocb iocb) {
-      if (iocb.previous != null) {
-        iocb.previous.next = iocb.next;
-      } else {
-        first = iocb.next;
-      }
-      if (iocb.next != null) {
-        iocb.next.previous = iocb.previous;
-      } else {
-        last = iocb.previous;
-      }
-      iocb.previous = null;
-      iocb.next = null;
-      size--;
-    }
   }
 }

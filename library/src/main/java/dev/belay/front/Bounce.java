@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.front;
 
+import dev.belay.Bio;
 import dev.belay.Extents;
+import dev.belay.IoError;
 import dev.belay.Outcome;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -46,6 +48,32 @@ final class Bounce {
     return scope == AUTOMATIC || scope == GLOBAL;
   }
 
+  /**
+   * Refuses memory that was freed.
+   *
+   * @throws IllegalStateException if its arena is closed
+   */
+  static void requireOpen(MemorySegment segment) {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException(
+          "the buffer's arena is closed; close it only after the request's completion");
+    }
+  }
+
+  /**
+   * Refuses memory that this thread cannot copy to or from.
+   *
+   * @throws IllegalStateException if its arena is closed
+   * @throws WrongThreadException if it is confined to another thread
+   */
+  static void requireUsable(MemorySegment segment) {
+    requireOpen(segment);
+    if (!segment.isAccessibleBy(Thread.currentThread())) {
+      throw new WrongThreadException(
+          "the buffer is confined to another thread; take it from a shared or an automatic arena");
+    }
+  }
+
   private static int shiftOf(long bytes) {
     return Math.max(SMALLEST_SHIFT, 64 - Long.numberOfLeadingZeros(Math.max(bytes, 1) - 1));
   }
@@ -71,22 +99,31 @@ final class Bounce {
     }
   }
 
-  /** Copies the callers' buffers, one behind the other, into bounce memory. */
-  static void gather(List<MemorySegment> from, MemorySegment bounce) {
+  /**
+   * Copies the callers' buffers, one behind the other, into the bio's buffer, which stands in for
+   * them.
+   *
+   * @return null, or what is wrong with one of them; never throws
+   */
+  static @Nullable IoError gather(List<MemorySegment> from, Bio bio) {
     long at = 0;
     for (MemorySegment segment : from) {
-      MemorySegment.copy(segment, 0, bounce, at, segment.byteSize());
+      IoError wrong = bio.copyToBuffer(at, segment, 0, segment.byteSize());
+      if (wrong != null) {
+        return wrong;
+      }
       at += segment.byteSize();
     }
+    return null;
   }
 
   /**
-   * Copies what was read to the callers' buffers: the done ranges only, so that what is clean stays
-   * untouched.
+   * Copies what was read from the bio's buffer to the callers': the done ranges only, so that what
+   * is clean stays untouched.
    *
-   * @return null, or what was wrong with a buffer
+   * @return null, or what is wrong with one of them; never throws
    */
-  static @Nullable String scatter(MemorySegment bounce, List<MemorySegment> to, Outcome outcome) {
+  static @Nullable IoError scatter(Bio bio, List<MemorySegment> to, Outcome outcome) {
     for (Extents.Extent extent : outcome.extents().list()) {
       if (extent.state() != Extents.State.DONE) {
         continue;
@@ -96,11 +133,9 @@ final class Bounce {
         long from = Math.max(extent.offsetBytes(), start);
         long end = Math.min(extent.endBytes(), start + segment.byteSize());
         if (from < end) {
-          try {
-            MemorySegment.copy(bounce, from, segment, from - start, end - from);
-          } catch (RuntimeException | InternalError e) {
-            // Closed, another thread's, or a mapped file that was cut short.
-            return "the buffer could not be filled: " + e.getMessage();
+          IoError wrong = bio.copyFromBuffer(from, segment, from - start, end - from);
+          if (wrong != null) {
+            return wrong;
           }
         }
         start += segment.byteSize();

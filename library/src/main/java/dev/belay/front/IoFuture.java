@@ -3,12 +3,10 @@ package dev.belay.front;
 
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
-import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Holes;
 import dev.belay.IoError;
-import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import java.io.IOException;
@@ -45,8 +43,11 @@ public final class IoFuture extends CompletableFuture<Outcome> {
   private final Op op;
   private final long offsetBytes;
   private final List<MemorySegment> buffers;
-  private final @Nullable Bounce bounce;
   private final boolean copiesOnLoop;
+
+  /** Kept until the request has ended, so that a volume with requests is never a dropped one. */
+  private @Nullable Volume volume;
+
   private @Nullable MemorySegment stand;
   private @Nullable BufferPool pool;
   private volatile @Nullable Outcome outcome;
@@ -57,101 +58,123 @@ public final class IoFuture extends CompletableFuture<Outcome> {
    *     before the future is done; otherwise by {@link #await}
    */
   IoFuture(
-      Loop loop,
+      Volume volume,
       Op op,
       long offsetBytes,
       List<MemorySegment> buffers,
-      @Nullable Bounce bounce,
       CancelFlag flag,
       boolean copiesOnLoop) {
+    this.volume = volume;
     this.op = op;
     this.offsetBytes = offsetBytes;
     this.buffers = buffers;
-    this.bounce = bounce;
     this.flag = flag;
     this.copiesOnLoop = copiesOnLoop;
-    bio = new Bio(loop, this::ended);
+    bio = new Bio(volume.loop(), this::ended);
   }
 
   /** Prepares the request and sends it. On the caller's thread. */
-  void start(Device root, long lengthBytes, boolean fua, BufferPools pools) {
+  void start(Volume on, long lengthBytes, boolean fua) {
     MemorySegment memory = MemorySegment.NULL;
+    boolean isDirect = false;
     if (op.hasBuffer() && lengthBytes > 0) {
-      int alignment = root.limits().memoryAlignmentBytes();
-      if (buffers.size() == 1 && Bounce.isDirect(buffers.get(0), alignment)) {
-        memory = buffers.get(0);
-        pool = pools.begin(memory);
-      } else if (bounce != null) {
-        memory = bounce.take(lengthBytes);
-        stand = memory;
-        if (op == Op.WRITE) {
-          Bounce.gather(buffers, memory);
-        }
+      isDirect =
+          buffers.size() == 1
+              && Bounce.isDirect(buffers.get(0), on.root().limits().memoryAlignmentBytes());
+      memory = isDirect ? buffers.get(0) : takeStand(on, lengthBytes);
+    }
+    bio.prepare(op, on.root(), offsetBytes, lengthBytes, memory, 0, flag);
+    bio.setFua(fua);
+    if (stand != null && op == Op.WRITE) {
+      IoError wrong = Bounce.gather(buffers, bio);
+      if (wrong != null) {
+        end(giveStandBack(failedClean(lengthBytes, wrong)));
+        return;
       }
     }
-    bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
-    bio.setFua(fua);
+    if (isDirect) {
+      pool = on.pools().begin(memory); // the last that can refuse
+    }
     if (!bio.loop().send(bio)) {
-      endInPool();
-      end(failedClean(lengthBytes, Errno.EBADF, "the volume is closed"));
+      if (pool != null) {
+        pool.takeBack(memory.address());
+        pool = null;
+      }
+      IoError closed = new IoError(Errno.EBADF, "the volume is closed");
+      end(giveStandBack(failedClean(lengthBytes, closed)));
     }
   }
 
+  private MemorySegment takeStand(Volume on, long lengthBytes) {
+    buffers.forEach(Bounce::requireUsable);
+    MemorySegment taken = on.bounce().take(lengthBytes);
+    stand = taken;
+    return taken;
+  }
+
+  /** On the loop's thread; whatever is thrown here must not lose the request. */
   private void ended(Bio done) {
-    Outcome result = done.outcome();
-    endInPool();
-    if (stand != null && copiesOnLoop) {
-      result = unload(result);
-    }
-    end(result);
-  }
-
-  private void endInPool() {
-    if (pool != null) {
-      pool.end(buffers.get(0).address());
-      pool = null;
+    try {
+      if (pool != null) {
+        pool.end(buffers.get(0).address());
+        pool = null;
+      }
+      Outcome result = done.outcome();
+      end(copiesOnLoop ? unload(result) : result);
+    } catch (RuntimeException | Error defect) {
+      IoError error = new IoError(Errno.EIO, "the result could not be handed over: " + defect);
+      end(failed(done.lengthBytes(), Extents.State.UNKNOWN, error));
     }
   }
 
+  /** Copies what was read to the caller's buffers, if it is not there yet. */
   private Outcome unload(Outcome result) {
-    MemorySegment from = stand;
-    if (from == null || bounce == null) {
+    if (stand == null) {
       return result;
     }
-    stand = null;
-    String wrong = op == Op.READ ? Bounce.scatter(from, buffers, result) : null;
-    bounce.give(from);
-    return wrong == null ? result : bufferFailed(result, wrong);
+    IoError wrong = op == Op.READ ? Bounce.scatter(bio, buffers, result) : null;
+    return giveStandBack(wrong == null ? result : bufferFailed(result, wrong));
+  }
+
+  private Outcome giveStandBack(Outcome result) {
+    MemorySegment given = stand;
+    if (given != null && volume != null) {
+      stand = null;
+      volume.bounce().give(given);
+    }
+    return result;
   }
 
   private void end(Outcome result) {
     outcome = result;
+    if (copiesOnLoop) {
+      volume = null;
+    }
     switch (result.kind()) {
       case DONE -> super.complete(result);
-      case CANCELLED -> {
-        super.completeExceptionally(new Stopped(result));
-      }
+      case CANCELLED -> super.completeExceptionally(new Stopped(result));
       case FAILED -> super.completeExceptionally(new FailedException(result));
     }
   }
 
   /** The bytes were read, but could not be handed over. */
-  static Outcome bufferFailed(Outcome read, String sentence) {
+  static Outcome bufferFailed(Outcome read, IoError error) {
     return new Outcome(
         Outcome.Kind.FAILED,
         read.lengthBytes(),
         Extents.whole(read.lengthBytes(), Extents.State.UNKNOWN),
         read.reason(),
-        new IoError(Errno.EFAULT, sentence));
+        error);
   }
 
-  static Outcome failedClean(long lengthBytes, int errno, String sentence) {
+  /** Nothing was sent. */
+  static Outcome failedClean(long lengthBytes, IoError error) {
+    return failed(lengthBytes, Extents.State.CLEAN, error);
+  }
+
+  private static Outcome failed(long lengthBytes, Extents.State bytes, IoError error) {
     return new Outcome(
-        Outcome.Kind.FAILED,
-        lengthBytes,
-        Extents.whole(lengthBytes, Extents.State.CLEAN),
-        null,
-        new IoError(errno, sentence));
+        Outcome.Kind.FAILED, lengthBytes, Extents.whole(lengthBytes, bytes), null, error);
   }
 
   /**
@@ -176,8 +199,7 @@ public final class IoFuture extends CompletableFuture<Outcome> {
         Thread.currentThread().interrupt();
       }
     }
-    Outcome result = outcome();
-    return stand == null ? result : unload(result);
+    return unload(outcome());
   }
 
   /** When a blocking call leaves a request that is not answered. On the caller's thread. */
@@ -233,7 +255,14 @@ public final class IoFuture extends CompletableFuture<Outcome> {
     }
   }
 
+  /** The caller leaves; what stands in for its buffers goes back when the request has ended. */
   private AbandonedException abandoned(long waitedNanos) {
+    MemorySegment left = stand;
+    Volume on = volume;
+    if (left != null && on != null) {
+      stand = null;
+      var _ = whenComplete((_, _) -> on.bounce().give(left));
+    }
     return new AbandonedException(
         String.format(
             "%s of %d bytes at %d was not answered by its device within %s, although it was asked"

@@ -4,6 +4,7 @@ package dev.belay.front;
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
 import dev.belay.Device;
+import dev.belay.IoError;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import java.lang.foreign.MemorySegment;
@@ -20,11 +21,14 @@ public final class Iocb {
   static final int SUBMITTED = 1;
   static final int READY = 2;
 
+  /** Its event is being handed over, by a thread that holds it alone. */
+  static final int TAKEN = 3;
+
   Bio bio;
   private final AioContext context;
   private final Device root;
 
-  /** Guarded by the context: idle, submitted, or ready to be taken as an event. */
+  /** Guarded by the context: idle, submitted, ready to be taken as an event, or taken. */
   int state = IDLE;
 
   /** Where it is in the context's ring, while it is ready. */
@@ -47,6 +51,9 @@ public final class Iocb {
   private MemorySegment lastDirect = MemorySegment.NULL;
   private @Nullable MemorySegment bounce;
   private @Nullable BufferPool pool;
+
+  /** Why it was never sent. */
+  private @Nullable IoError refused;
 
   Iocb(AioContext context) {
     this.context = context;
@@ -144,9 +151,8 @@ public final class Iocb {
     return context;
   }
 
-  /** Fills the bio. On the submitter's thread. */
-  @SuppressWarnings("MemorySegmentReferenceEquality") // the same object need not be asked again
-  void load() {
+  /** Gives it a flag for its next request, which may be raised before that is loaded. */
+  void renewFlag() {
     if (above != null) {
       flag = above.child();
     } else if (flagIsKnown || flag.isRaised()) {
@@ -154,29 +160,52 @@ public final class Iocb {
       flag = new CancelFlag();
     }
     flagIsKnown = above != null; // whoever raises that, raises this
+  }
+
+  /**
+   * Fills the bio. On the submitter's thread, and under no lock, for the buffer may be large.
+   *
+   * @return false if the buffer cannot be read: then the request ends as it is, and is not sent
+   */
+  @SuppressWarnings("MemorySegmentReferenceEquality") // the same object need not be asked again
+  boolean load() {
     MemorySegment memory = segment;
     if (op.hasBuffer() && (memory != lastDirect || memory.isReadOnly())) {
       memory = direct(memory);
     }
-    pool = bounce == null && op.hasBuffer() ? context.pools().begin(memory) : null;
     bio = bio.orNew();
     bio.prepare(op, root, offsetBytes, lengthBytes, memory, 0, flag);
     bio.setFua(fua);
+    if (bounce == null) {
+      pool = op.hasBuffer() ? context.pools().begin(memory) : null;
+    } else if (op == Op.WRITE) {
+      refused = Bounce.gather(List.of(segment), bio);
+    }
+    return refused == null;
   }
 
   private void ended(Bio done) {
     if (pool != null) {
-      pool.end(done.address());
+      pool.end(segment.address()); // a layer may have given the bio other memory
       pool = null;
     }
     context.ended(this);
   }
 
   /** The context did not take it after all. */
-  void unloaded() {
+  void unload() {
     if (pool != null) {
-      pool.end(bio.address());
+      pool.takeBack(bio.address());
       pool = null;
+    }
+    giveBounceBack();
+  }
+
+  private void giveBounceBack() {
+    MemorySegment stand = bounce;
+    if (stand != null) {
+      bounce = null;
+      context.bounce().give(stand);
     }
   }
 
@@ -188,29 +217,38 @@ public final class Iocb {
       lastDirect = memory;
       return memory;
     }
-    MemorySegment stand = context.bounce().take(lengthBytes);
     if (op == Op.WRITE) {
-      Bounce.gather(List.of(memory), stand);
+      Bounce.requireUsable(memory);
+    } else {
+      Bounce.requireOpen(memory); // it is filled by whoever takes the event
     }
+    MemorySegment stand = context.bounce().take(lengthBytes);
     bounce = stand;
     return stand;
   }
 
-  /** Makes the event. On the taker's thread; the bio has ended. */
+  /**
+   * Makes the event. On the taker's thread, and under no lock; the bio has ended. If this throws,
+   * it can be asked again.
+   */
   IoEvent toEvent() {
-    boolean isPlain = bio.isDone() && !flag.isRaised();
-    if (bounce != null) {
-      return unload(bounce);
+    if (bounce == null) {
+      boolean isPlain = bio.isDone() && !flag.isRaised();
+      return isPlain ? new IoEvent(this, lengthBytes, null) : eventOf(bio.outcome());
     }
-    return isPlain ? new IoEvent(this, lengthBytes, null) : eventOf(bio.outcome());
+    IoEvent event = eventOf(unloaded());
+    refused = null;
+    giveBounceBack();
+    return event;
   }
 
-  private IoEvent unload(MemorySegment stand) {
+  private Outcome unloaded() {
+    if (refused != null) {
+      return IoFuture.failedClean(lengthBytes, refused);
+    }
     Outcome outcome = bio.outcome();
-    String wrong = op == Op.READ ? Bounce.scatter(stand, List.of(segment), outcome) : null;
-    context.bounce().give(stand);
-    bounce = null;
-    return eventOf(wrong == null ? outcome : IoFuture.bufferFailed(outcome, wrong));
+    IoError wrong = op == Op.READ ? Bounce.scatter(bio, List.of(segment), outcome) : null;
+    return wrong == null ? outcome : IoFuture.bufferFailed(outcome, wrong);
   }
 
   private IoEvent eventOf(Outcome outcome) {

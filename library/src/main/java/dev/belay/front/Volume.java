@@ -235,13 +235,12 @@ public final class Volume implements AutoCloseable {
       }
     }
     IoFuture future =
-        new IoFuture(
-            loop, op, offsetBytes, List.copyOf(buffers), bounce, options.newFlag(), copiesOnLoop);
+        new IoFuture(this, op, offsetBytes, List.copyOf(buffers), options.newFlag(), copiesOnLoop);
     if (!copiesOnLoop && Thread.currentThread().isInterrupted()) {
       // The thread is going to wait, and was told before not to: nothing is sent at all.
       future.flag().raise(CancelFlag.Reason.INTERRUPT);
     }
-    future.start(root, lengthBytes, options.fua(), pools);
+    future.start(this, lengthBytes, options.fua());
     return future;
   }
 

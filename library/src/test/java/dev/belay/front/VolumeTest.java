@@ -147,10 +147,9 @@ final class VolumeTest {
     Loop loop = Loop.threaded("test");
     Gate gate = new Gate(loop, false);
     try (Volume volume = Volume.start(loop, gate)) {
-      IoFuture future =
-          volume
-              .readAsync(0, Arena.ofAuto().allocate(512, 512))
-              .orTimeout(1, TimeUnit.MILLISECONDS);
+      IoFuture future = volume.readAsync(0, Arena.ofAuto().allocate(512, 512));
+      gate.awaitArrived(1);
+      assertThat(future.orTimeout(1, TimeUnit.MILLISECONDS)).isSameAs(future);
       while (!future.flag().isRaised()) {
         Thread.sleep(1);
       }
@@ -237,7 +236,7 @@ final class VolumeTest {
       gate.open();
       assertThatThrownBy(future::get)
           .isInstanceOf(ExecutionException.class)
-          .hasMessageContaining("the buffer could not be filled");
+          .hasMessageContaining("the buffer of a READ of 512 bytes is not usable");
       volume.read(0, new byte[512]);
     }
   }

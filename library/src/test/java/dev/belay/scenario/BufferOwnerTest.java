@@ -57,7 +57,7 @@ final class BufferOwnerTest {
       assertThatThrownBy(() -> read.get(30, TimeUnit.SECONDS))
           .isInstanceOf(ExecutionException.class)
           .hasCauseInstanceOf(FailedException.class)
-          .hasMessageContaining("buffer could not be filled");
+          .hasMessageContaining("is not usable");
       assertThat(read.outcome().result()).isEqualTo(-Errno.EFAULT);
       assertThat(bystander.get(30, TimeUnit.SECONDS)).isEqualTo(Outcome.done(BLOCK));
       volume.write(0, new byte[BLOCK]);
