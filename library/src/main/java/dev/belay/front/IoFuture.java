@@ -7,6 +7,7 @@ import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Holes;
 import dev.belay.IoError;
+import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import java.io.IOException;
@@ -30,7 +31,9 @@ import org.jspecify.annotations.Nullable;
  * {@link #outcome} gives it in every case.
  *
  * <p>Dependent stages that are not asynchronous run on the volume's loop, which does nothing else
- * meanwhile: they must be short and must not block. Asynchronous ones run on virtual threads.
+ * meanwhile: they must be short and must not block. Waiting there for this volume's requests, or
+ * for stages that follow from them, would never end, and is refused with an IllegalStateException.
+ * Asynchronous ones run on virtual threads.
  */
 public final class IoFuture extends CompletableFuture<Outcome> {
   private static final Executor VIRTUAL = Thread::startVirtualThread;
@@ -377,14 +380,88 @@ public final class IoFuture extends CompletableFuture<Outcome> {
         "an IoFuture is completed by its I/O alone; cancel() asks that to stop");
   }
 
+  /**
+   * Waits for the I/O.
+   *
+   * @throws IllegalStateException on the volume's loop, which would wait for itself
+   */
+  @Override
+  public Outcome get() throws InterruptedException, ExecutionException {
+    requireWaitable(bio.loop(), this);
+    return super.get();
+  }
+
+  /** The same, for so long; what is negative is over at once. */
+  @Override
+  public Outcome get(long timeout, TimeUnit unit)
+      throws InterruptedException, ExecutionException, TimeoutException {
+    requireWaitable(bio.loop(), this);
+    return super.get(timeout, unit);
+  }
+
+  /** As {@link #get()}, with a CompletionException where it failed; not interrupted. */
+  @Override
+  public Outcome join() {
+    requireWaitable(bio.loop(), this);
+    return super.join();
+  }
+
+  /** A stage that follows from this one; it may not be waited for on the loop either. */
   @Override
   public <U> CompletableFuture<U> newIncompleteFuture() {
-    return new CompletableFuture<>();
+    return new Following<>(bio.loop());
   }
 
   @Override
   public Executor defaultExecutor() {
     return VIRTUAL;
+  }
+
+  private static void requireWaitable(Loop loop, CompletableFuture<?> awaited) {
+    if (loop.isOnLoop() && !awaited.isDone()) {
+      throw new IllegalStateException(
+          "waiting here would never end: this stage runs on the volume's loop, which alone can"
+              + " complete what it waits for; go on with thenCompose, or run the stage elsewhere by"
+              + " its Async method");
+    }
+  }
+
+  /** What comes after a request: stages of it, and stages of these. */
+  private static final class Following<T> extends CompletableFuture<T> {
+    private final Loop loop;
+
+    Following(Loop loop) {
+      this.loop = loop;
+    }
+
+    @Override
+    public T get() throws InterruptedException, ExecutionException {
+      requireWaitable(loop, this);
+      return super.get();
+    }
+
+    @Override
+    public T get(long timeout, TimeUnit unit)
+        throws InterruptedException, ExecutionException, TimeoutException {
+      requireWaitable(loop, this);
+      return super.get(timeout, unit);
+    }
+
+    @Override
+    public T join() {
+      requireWaitable(loop, this);
+      return super.join();
+    }
+
+    @Override
+    public <U> CompletableFuture<U> newIncompleteFuture() {
+      return new Following<>(loop);
+    }
+
+    @Override
+    public Executor defaultExecutor() {
+      return VIRTUAL;
+    }
   }
 
   /** Where it was made, on the loop, tells nobody anything, and cancelling must not cost much. */
