@@ -28,21 +28,39 @@ import org.jspecify.annotations.Nullable;
  * {@code align(…)} on top of a stack to be free of that. Buffers may be anything: those which a
  * device cannot be given (on the heap, of an arena that can be closed, not aligned) are copied.
  * Until a call returns or its future is done, the buffer belongs to the stack.
+ *
+ * <p>A volume is kept open by its requests that have not ended, by contexts over it, and by
+ * whatever else refers to it: {@link #loop} and {@link #root} do not. One that the program drops
+ * without closing it is closed when the collector finds it, and the log says where it was opened.
  */
 public final class Volume implements AutoCloseable {
   /** Stands for any thread but the caller's, in questions about memory; never started. */
   private static final Thread ANOTHER = new Thread(() -> {}, "another");
 
+  private static final String CONSEQUENCE =
+      "It is being closed now: keep a volume until it is closed, best by try-with-resources";
+
   private final Loop loop;
   private final Device root;
   private final Bounce bounce;
   private final BufferPools pools;
+  private final Dropped dropped;
 
-  private Volume(Loop loop, Device root) {
+  private Volume(Loop loop, Device root, String name) {
     this.loop = loop;
     this.root = root;
     bounce = new Bounce(root.limits().memoryAlignmentBytes());
     pools = new BufferPools(loop, root.limits().memoryAlignmentBytes());
+    dropped = Dropped.watch(this, "the volume " + name, CONSEQUENCE, () -> closeDropped(loop));
+  }
+
+  /** Raises all flags, and leaves the waiting and the rest to the loop's own thread. */
+  private static boolean closeDropped(Loop loop) {
+    if (loop.isClosing()) {
+      return false;
+    }
+    loop.close(0);
+    return true;
   }
 
   /**
@@ -54,16 +72,20 @@ public final class Volume implements AutoCloseable {
    */
   public static Volume open(String expression) {
     Loop loop = Loop.threaded(expression.length() <= 40 ? expression : expression.substring(0, 40));
-    return start(loop, Stack.build(loop, expression));
+    return start(loop, Stack.build(loop, expression), expression);
   }
 
   /** Starts a threaded loop whose devices are made, and opens the topmost of them as a volume. */
   public static Volume start(Loop loop, Device root) {
+    return start(loop, root, root.toString());
+  }
+
+  private static Volume start(Loop loop, Device root, String name) {
     if (!loop.isThreaded()) {
       throw new IllegalArgumentException("a driven loop is for one thread; see AioContext");
     }
     loop.start();
-    return new Volume(loop, root);
+    return new Volume(loop, root, name);
   }
 
   /** How large it is, in bytes. */
@@ -305,7 +327,9 @@ public final class Volume implements AutoCloseable {
    *     memory stays with the stack, and it closes by itself when the last of them is answered
    */
   public int close(@Nullable Duration grace) {
-    return loop.close(IoOptions.nanosOf(grace));
+    int left = loop.close(IoOptions.nanosOf(grace));
+    dropped.closed();
+    return left;
   }
 
   @Override
