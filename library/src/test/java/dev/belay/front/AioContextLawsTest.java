@@ -245,6 +245,30 @@ final class AioContextLawsTest {
     }
   }
 
+  @Test
+  void closingAsksEveryRequestToStop() throws Exception {
+    try (Volume hung = Volume.open("fault(memory(size=1M), effect=hang)")) {
+      AioContext context = AioContext.over(hung, 4);
+      List<Iocb> blocks = submitted(context, 4);
+      assertThat(context.close(LONG)).isZero();
+      assertThat(blocks).allMatch(block -> block.flag().reason() == CancelFlag.Reason.CLOSE);
+      assertThat(context.getEvents(4, 4, LONG))
+          .hasSize(4)
+          .allMatch(event -> event.outcome().cleanBytes() == 512);
+    }
+  }
+
+  @Test
+  void askingForNoneLooksAtTheDevicesOnce() throws Exception {
+    try (AioContext context = AioContext.driving(driven, drivenGate, 4)) {
+      submitted(context, 1);
+      drivenGate.isOpen = false;
+      context.submit(context.newIocb().prepareRead(0, buffer()));
+      drivenGate.open();
+      assertThat(context.getEvents(0, 4, Duration.ZERO)).hasSize(2);
+    }
+  }
+
   /** Submitters, takers of whom some throw, and cancellers: each event is seen once. */
   @Test
   void eachEventComesOnceWhateverManyThreadsDo() throws Exception {
