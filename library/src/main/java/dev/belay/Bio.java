@@ -35,7 +35,7 @@ public final class Bio extends Mail {
   private CancelFlag flag = CancelFlag.NEVER;
 
   /** What {@link #commit} took the place of; null before it. */
-  private @Nullable CancelFlag flagBeforeCommit;
+  @Nullable CancelFlag flagBeforeCommit;
 
   // The result so far: all bytes are in the state `base`, or, where the log says anything, DONE but
   // for what the log says.

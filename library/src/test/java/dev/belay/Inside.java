@@ -12,6 +12,17 @@ public final class Inside {
     return bio.parent;
   }
 
+  /** The flag that the bio came with: its commit point takes it away until the end. */
+  public static CancelFlag ownFlag(Bio bio) {
+    CancelFlag before = bio.flagBeforeCommit;
+    return before == null ? bio.flag() : before;
+  }
+
+  /** Whether the bio is beyond a commit point, and had a flag before. */
+  public static boolean isCommitted(Bio bio) {
+    return bio.flagBeforeCommit != null;
+  }
+
   /** Whether {@code loop} still has an interest in the flag, which nothing that ended has. */
   public static boolean isWatched(CancelFlag flag, Loop loop) {
     return flag.watchOf(loop) != null;

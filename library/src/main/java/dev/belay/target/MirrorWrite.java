@@ -132,21 +132,24 @@ final class MirrorWrite implements Waiting {
       mirror.giveBack(this);
       return;
     }
-    bio().unwatch();
     IoError refusal = array.writeRefusal();
-    if (bio().flag().isRaised()) {
-      bio().recordCancelled(State.CLEAN);
-    } else if (refusal != null) {
-      bio().recordFailed(refusal, State.CLEAN);
-    } else {
+    if (refusal == null) {
       send();
       return;
     }
+    bio().unwatch();
+    bio().recordFailed(refusal, State.CLEAN);
     unlockAndLeave(true);
   }
 
   /** The commit point: from here on all legs finish. */
   private void send() {
+    if (!bio().commit()) {
+      bio().unwatch();
+      bio().recordCancelled(State.CLEAN);
+      unlockAndLeave(true);
+      return;
+    }
     CopiesLayout layout = mirror.layout;
     pending = 1;
     int sent = 0;
@@ -162,7 +165,7 @@ final class MirrorWrite implements Waiting {
       end.member = member;
       end.memberBytes = layout.memberOffset(startBytes, copy);
       end.lacksZeroes = null;
-      end.send(bio().newClone(end).shield());
+      end.send(bio().newClone(end));
     }
     copiesSent = sent;
     oneEnded();

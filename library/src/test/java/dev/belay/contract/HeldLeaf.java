@@ -2,6 +2,7 @@
 package dev.belay.contract;
 
 import dev.belay.Bio;
+import dev.belay.CancelFlag;
 import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
@@ -13,6 +14,7 @@ import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Parked;
 import dev.belay.Verdict;
+import dev.belay.testing.Recording;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -125,7 +127,8 @@ final class HeldLeaf extends Device {
   }
 
   private void send(Bio bio) {
-    log.lateSends += dev.belay.testing.Recording.rootOf(bio).flag().isRaised() ? 1 : 0;
+    boolean isShielded = bio.flag() == CancelFlag.NEVER;
+    log.lateSends += !isShielded && Recording.flagOf(bio).isRaised() ? 1 : 0;
     inFlight++;
     log.all.add(new Piece(this, bio));
   }

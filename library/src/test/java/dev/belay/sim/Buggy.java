@@ -75,8 +75,10 @@ final class Buggy extends Device implements Waiting {
       case KEEPS_THE_FLAG_AFTER_ITS_COMMIT -> sendToBoth(bio);
       case FORGETS_THE_EXTENTS -> send(bio, Buggy::passWithoutExtents);
       case FORGETS_TO_JOIN -> send(bio, clone -> clone.parent().complete());
-      case SENDS_AFTER_THE_FLAG ->
-          bio.newClone(Plain::pass).shield().remap(lower, bio.offsetBytes()).submit();
+      case SENDS_AFTER_THE_FLAG -> {
+        Bio clone = bio.newClone(Plain::pass).setFlag(CancelFlag.NEVER);
+        clone.remap(lower, bio.offsetBytes()).submit();
+      }
       case LOSES_THE_FLAG -> {
         Bio clone = bio.newClone(Plain::pass).setFlag(new CancelFlag());
         clone.remap(lower, bio.offsetBytes()).submit();

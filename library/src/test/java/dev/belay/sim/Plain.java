@@ -195,9 +195,13 @@ final class Plain {
         bio.remap(lowers().get(0), bio.offsetBytes());
         return Verdict.REMAPPED;
       }
+      if (!bio.commit()) {
+        bio.cancelClean();
+        return Verdict.TAKEN;
+      }
       bio.setNote(lowers().size());
       for (Device leg : lowers()) {
-        bio.newClone(Twin::legEnded).shield().remap(leg, bio.offsetBytes()).submit();
+        bio.newClone(Twin::legEnded).remap(leg, bio.offsetBytes()).submit();
       }
       return Verdict.TAKEN;
     }

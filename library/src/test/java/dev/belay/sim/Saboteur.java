@@ -69,7 +69,7 @@ final class Saboteur {
 
     @Override
     public Verdict map(Bio bio) {
-      boolean isOwn = Recording.rootOf(bio).flag() == CancelFlag.NEVER;
+      boolean isOwn = Recording.flagOf(bio) == CancelFlag.NEVER;
       switch (bug) {
         case PASSES_THE_FLAG_ON -> {
           if (bio.op() == Op.WRITE && isContents(bio) && flag.get().isRaised()) {

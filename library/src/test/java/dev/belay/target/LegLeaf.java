@@ -70,7 +70,7 @@ final class LegLeaf extends Device {
 
   private void send(Bio bio) {
     boolean isShielded = bio.flag() == dev.belay.CancelFlag.NEVER;
-    lateSends += !isShielded && Recording.rootOf(bio).flag().isRaised() ? 1 : 0;
+    lateSends += !isShielded && Recording.flagOf(bio).isRaised() ? 1 : 0;
     sent.add(new Sent(bio.op(), bio.offsetBytes(), bio.lengthBytes(), isShielded, bio.isFua()));
     long delay = delayNanos.applyAsLong(bio);
     if (holds.test(bio)) {

@@ -380,7 +380,7 @@ final class ParityRig implements AutoCloseable {
 
     @Override
     public dev.belay.Verdict map(Bio bio) {
-      if (bio.op() == Op.WRITE && Recording.rootOf(bio).flag().isRaised()) {
+      if (bio.op() == Op.WRITE && Recording.flagOf(bio).isRaised()) {
         bio.cancelClean();
         return dev.belay.Verdict.TAKEN;
       }

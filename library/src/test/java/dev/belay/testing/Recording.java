@@ -95,9 +95,14 @@ public final class Recording {
     return root;
   }
 
+  /** The flag of the front's request that a piece belongs to, whatever was committed meanwhile. */
+  public static CancelFlag flagOf(Bio bio) {
+    return Inside.ownFlag(rootOf(bio));
+  }
+
   /** Whether the request's own flag is up. The leaf looks at the piece's flag after this. */
   boolean isRequestFlagUp(Bio bio) {
-    return rootOf(bio).flag().isRaised();
+    return flagOf(bio).isRaised();
   }
 
   /** The piece goes to the device now, and its own flag was down a moment ago. */
