@@ -6,6 +6,7 @@ import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.Held;
+import dev.belay.IoError;
 import dev.belay.Limits;
 import dev.belay.Loop;
 import dev.belay.Op;
@@ -37,6 +38,8 @@ public final class Memory extends Device {
 
   /** How much is looked at for holes at a time. */
   private static final long LOOKED_AT_BYTES = 1024L * CHUNK_BYTES;
+
+  private static final MemorySegment ZEROES = Arena.global().allocate(CHUNK_BYTES, 64);
 
   private final Arena arena = Arena.ofShared();
   private final @Nullable MemorySegment[] chunks;
@@ -103,7 +106,7 @@ public final class Memory extends Device {
         // A piece ends where a chunk does, so that whole chunks can be let go of.
         long inChunk = (bio.offsetBytes() + done) % CHUNK_BYTES;
         long piece = Math.min(left, pieceBytes(bio) - inChunk);
-        if (!transferOrFail(bio, done, piece)) {
+        if (!transfer(bio, done, piece)) {
           continue;
         }
         if (piece == left) {
@@ -119,19 +122,7 @@ public final class Memory extends Device {
     }
   }
 
-  /** The same, where no map is around it whose exceptions the loop would catch. */
-  private boolean transferOrFail(Bio bio, long startBytes, long lengthBytes) {
-    try {
-      return transfer(bio, startBytes, lengthBytes);
-    } catch (RuntimeException e) {
-      bio.mark(startBytes, bio.lengthBytes() - startBytes, State.UNKNOWN);
-      String sentence = bio.op() + " of " + bio.lengthBytes() + " bytes has no usable buffer: " + e;
-      bio.fail(Errno.EFAULT, sentence, State.DONE);
-      return false;
-    }
-  }
-
-  /** Does a part of a bio; false if there was no memory for it and the bio is completed. */
+  /** Does a part of a bio; false if that failed and the bio is completed. */
   private boolean transfer(Bio bio, long startBytes, long lengthBytes) {
     long at = startBytes;
     long end = startBytes + lengthBytes;
@@ -140,18 +131,16 @@ public final class Memory extends Device {
       int index = (int) (offset / CHUNK_BYTES);
       long inChunk = offset % CHUNK_BYTES;
       long length = Math.min(end - at, CHUNK_BYTES - inChunk);
-      MemorySegment buffer = bio.buffer();
-      long bufferOffset = bio.bufferOffsetBytes() + at;
       MemorySegment chunk = chunks[index];
+      IoError why = null;
       switch (bio.op()) {
-        case READ -> {
-          if (chunk == null) {
-            buffer.asSlice(bufferOffset, length).fill((byte) 0);
-          } else {
-            MemorySegment.copy(chunk, inChunk, buffer, bufferOffset, length);
-          }
-        }
+        case READ ->
+            why =
+                chunk == null
+                    ? bio.copyToBuffer(at, ZEROES, 0, length)
+                    : bio.copyToBuffer(at, chunk, inChunk, length);
         case WRITE -> {
+          boolean isNew = chunk == null;
           if (chunk == null) {
             chunk = takeChunk(index, length < CHUNK_BYTES);
           }
@@ -159,7 +148,10 @@ public final class Memory extends Device {
             failForWantOfMemory(bio, at);
             return false;
           }
-          MemorySegment.copy(buffer, bufferOffset, chunk, inChunk, length);
+          why = bio.copyFromBuffer(at, chunk, inChunk, length);
+          if (why != null && isNew) {
+            zero(index, 0, CHUNK_BYTES); // it may hold what was discarded long ago
+          }
         }
         case DISCARD, WRITE_ZEROES -> zero(index, inChunk, length);
         case FIND_HOLES -> {
@@ -169,9 +161,22 @@ public final class Memory extends Device {
         }
         case FLUSH -> throw new IllegalStateException("a flush has no range");
       }
+      if (why != null) {
+        failForBuffer(bio, at, length, why);
+        return false;
+      }
       at += length;
     }
     return true;
+  }
+
+  /** The buffer is not usable; of the piece that was copied just now some bytes may have arrived. */
+  private static void failForBuffer(Bio bio, long doneBytes, long pieceBytes, IoError why) {
+    long behind = doneBytes + pieceBytes;
+    bio.mark(doneBytes, pieceBytes, State.UNKNOWN);
+    bio.mark(behind, bio.lengthBytes() - behind, State.CLEAN);
+    bio.recordFailed(why, State.DONE);
+    bio.complete();
   }
 
   private void zero(int index, long inChunk, long lengthBytes) {

@@ -5,7 +5,6 @@ import dev.belay.Bio;
 import dev.belay.BioEnd;
 import dev.belay.Cutter;
 import dev.belay.Device;
-import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Extents.State;
 import dev.belay.Held;
@@ -448,14 +447,14 @@ public final class Align extends Device {
       Bio whole = bio();
       long start = whole.offsetBytes() - first;
       long length = whole.lengthBytes();
-      try {
-        if (whole.op() == Op.WRITE) {
-          MemorySegment.copy(whole.buffer(), whole.bufferOffsetBytes(), bounce(), start, length);
-        } else {
-          bounce().asSlice(start, length).fill((byte) 0);
-        }
-      } catch (RuntimeException e) {
-        whole.recordFailed(lostBuffer(e), State.CLEAN);
+      IoError why = null;
+      if (whole.op() == Op.WRITE) {
+        why = whole.copyFromBuffer(0, bounce(), start, length);
+      } else {
+        bounce().asSlice(start, length).fill((byte) 0);
+      }
+      if (why != null) {
+        whole.recordFailed(why, State.CLEAN);
         finish();
         return;
       }
@@ -517,22 +516,13 @@ public final class Align extends Device {
         long from = Math.max(extent.offsetBytes(), skip);
         long to = Math.min(extent.endBytes(), skip + whole.lengthBytes());
         if (extent.state() == State.DONE && from < to) {
-          long target = whole.bufferOffsetBytes() + from - skip;
-          try {
-            MemorySegment.copy(bounce(), from, whole.buffer(), target, to - from);
-          } catch (RuntimeException e) {
-            whole.recordFailed(lostBuffer(e), State.UNKNOWN);
+          IoError why = whole.copyToBuffer(from - skip, bounce(), from, to - from);
+          if (why != null) {
+            whole.recordFailed(why, State.UNKNOWN);
             return;
           }
         }
       }
-    }
-
-    /** The owner closed the buffer too early, or it is not what it was said to be. */
-    private IoError lostBuffer(RuntimeException why) {
-      return new IoError(
-          Errno.EFAULT,
-          bio().op() + " of " + bio().lengthBytes() + " bytes has no usable buffer: " + why);
     }
 
     /** The flag went up while it waited, for its turn or for memory: nothing was sent. */

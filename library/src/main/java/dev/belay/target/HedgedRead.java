@@ -4,7 +4,6 @@ package dev.belay.target;
 import dev.belay.Bio;
 import dev.belay.BioEnd;
 import dev.belay.CancelFlag;
-import dev.belay.Errno;
 import dev.belay.Extents;
 import dev.belay.Extents.Extent;
 import dev.belay.Extents.State;
@@ -223,19 +222,16 @@ final class HedgedRead {
   }
 
   private boolean copyOut(Try one, Bio piece) {
-    try {
-      for (Extent each : one.read.extents().list()) {
-        if (each.state() == State.DONE) {
-          long to = piece.bufferOffsetBytes() + each.offsetBytes();
-          MemorySegment.copy(
-              one.block(), each.offsetBytes(), piece.buffer(), to, each.lengthBytes());
+    for (Extent each : one.read.extents().list()) {
+      if (each.state() == State.DONE) {
+        long at = each.offsetBytes();
+        IoError why = piece.copyToBuffer(at, one.block(), at, each.lengthBytes());
+        if (why != null) {
+          piece.recordFailed(why, State.UNKNOWN);
+          return false;
         }
       }
-      return true;
-    } catch (RuntimeException e) {
-      String sentence = "READ of " + lengthBytes + " bytes has no usable buffer: " + e;
-      piece.recordFailed(new IoError(Errno.EFAULT, sentence), State.UNKNOWN);
-      return false;
     }
+    return true;
   }
 }

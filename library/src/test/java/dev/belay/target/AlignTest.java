@@ -245,7 +245,7 @@ final class AlignTest {
       }
       lower.finishAll();
       assertThat(request.result().result()).isEqualTo(-Errno.EFAULT);
-      assertThat(request.result().error()).asString().contains("no usable buffer");
+      assertThat(request.result().error()).asString().contains("is not usable");
     }
     assertThat(run(Op.WRITE, 11, stack.memory(10))).isEqualTo(Outcome.done(10));
   }
