@@ -207,7 +207,7 @@ final class MirrorWrite implements Waiting {
       if (lack != null && isAllClean) {
         error = error == null ? lack : error;
       } else if (lack != null && copy.member().isWritable()) {
-        copy.send(bio().newClone(copy).setOp(Op.WRITE).setBuffer(mirror.zeroes(), 0).shield());
+        copy.send(bio().newClone(copy).setOp(Op.WRITE).setBuffer(mirror.zeroes(), 0));
       }
     }
     pending--;
