@@ -158,7 +158,7 @@ public final class AioContext implements AutoCloseable {
       throw new IllegalStateException(
           "a driven context is for the thread that opened it alone, and was used from the thread "
               + Thread.currentThread().getName()
-              + "; open a Volume for many threads");
+              + ", from which it may only cancel; open a Volume for many threads");
     }
   }
 
@@ -179,15 +179,6 @@ public final class AioContext implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       withdraw(iocb); // whatever is thrown there, is thrown before the loop has the request
       throw e;
-    }
-  }
-
-  private void requireDriver() {
-    if (!loop.isOnLoop()) {
-      throw new IllegalStateException(
-          "a driven context is for the thread that opened it, and this is "
-              + Thread.currentThread()
-              + "; only cancel is for all");
     }
   }
 

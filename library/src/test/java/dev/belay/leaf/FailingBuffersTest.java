@@ -63,9 +63,10 @@ final class FailingBuffersTest {
   @EnumSource
   void memoryThatCannotBeGivenIsNotGiven(Calls calls) throws IOException {
     ThreadFile file = device(calls(calls));
-    Arena arena = Arena.ofShared();
-    MemorySegment closed = arena.allocate(BLOCK, BLOCK);
-    arena.close();
+    MemorySegment closed;
+    try (Arena arena = Arena.ofShared()) {
+      closed = arena.allocate(BLOCK, BLOCK);
+    }
     for (Op op : new Op[] {Op.READ, Op.WRITE}) {
       Outcome outcome = stack.run(file, op, 0, closed);
       assertFailed(file, outcome, Errno.EFAULT, "the arena of its buffer is closed");

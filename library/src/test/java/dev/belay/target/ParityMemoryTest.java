@@ -34,6 +34,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Callers' memory that members cannot use, and operations that they do not have. */
+@SuppressWarnings("MustBeClosedChecker") // a leaf closes arenas, while their memory is written
 final class ParityMemoryTest implements AutoCloseable {
   private static final int CHUNK = 4096;
   private static final int ROWS = 8;
