@@ -102,6 +102,7 @@ final class FailingMemoryTest {
   }
 
   @Test
+  @SuppressWarnings("MustBeClosedChecker") // the thread that could close it has ended
   void whatCanBeSeenAtTheCallIsRefusedAndNothingIsSubmitted() throws Exception {
     try (Volume volume = Volume.start(loop, gate);
         AioContext context = AioContext.over(volume, 1)) {
