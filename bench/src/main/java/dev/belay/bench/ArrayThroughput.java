@@ -28,7 +28,7 @@ import java.util.function.Consumer;
 
 /**
  * Arrays beside the stripe target over the same kind of leaves: sequential writes in whole rows, in
- * bytes a second, and random reads of 4 KiB, in requests a second.
+ * bytes a second, and random reads and writes of 4 KiB, in requests a second.
  *
  * <p>Every stack has a driven loop of its own, all on one thread, and works alone for a short turn.
  * Before each turn of an array the stripe has one; what is printed is the median of an array's
@@ -57,8 +57,12 @@ public final class ArrayThroughput {
   private static final com.sun.management.ThreadMXBean THREADS =
       (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-  /** What is asked: sequential writes, or random reads. */
-  private record Shape(String words, boolean isWrite, int lengthBytes, int depth) {}
+  /** What is asked: long writes one behind the other, or short requests at random. */
+  private record Shape(String words, boolean isWrite, int lengthBytes, int depth) {
+    boolean isLong() {
+      return lengthBytes > BLOCK_BYTES;
+    }
+  }
 
   private static final List<Shape> SHAPES =
       List.of(
@@ -66,7 +70,8 @@ public final class ArrayThroughput {
           new Shape("sequential writes of 1 MiB", true, 1 << 20, ROWS_DEPTH),
           new Shape("random reads of 4 KiB", false, BLOCK_BYTES, 1),
           new Shape("random reads of 4 KiB", false, BLOCK_BYTES, 32),
-          new Shape("random reads of 4 KiB", false, BLOCK_BYTES, 128));
+          new Shape("random reads of 4 KiB", false, BLOCK_BYTES, 128),
+          new Shape("random writes of 4 KiB", true, BLOCK_BYTES, 32));
 
   private final List<String> leaves = new ArrayList<>();
   private final List<Contender> contenders = new ArrayList<>();
@@ -109,6 +114,8 @@ public final class ArrayThroughput {
       MemorySegment buffer = (MemorySegment) Objects.requireNonNull(iocb.attachment());
       if (!shape.isWrite()) {
         iocb.prepareRead(random.nextLong(BLOCKS) * BLOCK_BYTES, buffer);
+      } else if (!shape.isLong()) {
+        iocb.prepareWrite(random.nextLong(BLOCKS) * BLOCK_BYTES, buffer);
       } else {
         nextBytes = nextBytes + shape.lengthBytes() > LEAF_BYTES ? 0 : nextBytes;
         iocb.prepareWrite(nextBytes, buffer);
@@ -237,7 +244,7 @@ public final class ArrayThroughput {
       }
     }
     System.out.printf("%s, depth %d%n", shape.words(), shape.depth());
-    double unit = shape.isWrite() ? shape.lengthBytes() / 1e6 : 1e-3;
+    double unit = shape.isLong() ? shape.lengthBytes() / 1e6 : 1e-3;
     for (int i = 0; i < count; i++) {
       String name = contenders.get(i).name;
       double[] of = sorted(rates[i]);
@@ -246,7 +253,7 @@ public final class ArrayThroughput {
           "  %-10s %9.1f %-5s (%.1f to %.1f)",
           name,
           of[rounds / 2] * unit,
-          shape.isWrite() ? "MB/s" : "kIOPS",
+          shape.isLong() ? "MB/s" : "kIOPS",
           of[0] * unit,
           of[rounds - 1] * unit);
       if (i > 0) {

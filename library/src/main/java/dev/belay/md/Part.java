@@ -54,9 +54,6 @@ final class Part implements BioEnd, Waiting {
   /** The member that its bytes were sent to. */
   @Nullable Member member;
 
-  /** Why its bytes were not given to the member; null where they were, or that was its fault. */
-  @Nullable IoError unsent;
-
   // In the queue where it waits; and in its round, in its column, by offset.
   @Nullable Part previous;
   @Nullable Part next;
@@ -78,11 +75,6 @@ final class Part implements BioEnd, Waiting {
   CancelFlag flag() {
     SliceStep walk = step;
     return walk == null ? bio().flag() : walk.flag();
-  }
-
-  /** Where the bytes are that it writes; 0 for zeroes. */
-  long sourceAddress() {
-    return bio().op() == Op.WRITE ? bio().address() : 0;
   }
 
   /** It may wait for long. May take it out of where it is, before this returns. */

@@ -190,8 +190,9 @@ final class PartialParityWriter {
           waiting.addFirst(round);
           break;
         }
-        round.enterLog();
-        put(round);
+        if (round.enterLog()) {
+          put(round);
+        }
       }
       open = unit.size();
       if (open == 0) {

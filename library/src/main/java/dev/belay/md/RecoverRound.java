@@ -3,11 +3,9 @@ package dev.belay.md;
 
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
-import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.Held;
 import dev.belay.IoError;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -220,14 +218,11 @@ final class RecoverRound implements Slice.Round {
 
   private void copyOut(Part part) {
     Bio bio = part.bio();
-    long at = (long) part.column * slice.lengthBytes + part.from;
-    try {
-      MemorySegment.copy(
-          slice.memory(), at, bio.buffer(), bio.bufferOffsetBytes(), part.lengthBytes());
-    } catch (RuntimeException e) { // its owner closed it too early, or it is not to be written
-      String sentence = "a read of " + part.lengthBytes() + " bytes has no usable buffer: " + e;
+    long at = slice.inMemory(part.column, part.from);
+    IoError why = bio.copyToBuffer(0, slice.memory(), at, part.lengthBytes());
+    if (why != null) {
       part.failure = null;
-      bio.recordFailed(new IoError(Errno.EFAULT, sentence), State.UNKNOWN);
+      bio.recordFailed(why, State.UNKNOWN);
     }
   }
 

@@ -130,9 +130,8 @@ final class Slice {
       this.from = from;
       this.to = to;
       long at = whose.startBytes() + startBytes + from;
-      long inMemory = (long) place * lengthBytes + from;
       pending++;
-      bio.prepare(op, whose.device(), at, to - from, memory, inMemory, flag);
+      bio.prepare(op, whose.device(), at, to - from, memory, inMemory(place, from), flag);
       bio.setFua(isFua);
       array.loop().enter(bio);
     }
@@ -232,11 +231,16 @@ final class Slice {
 
   /** Where the byte of a buffer is. */
   long address(int place, int at) {
-    return address + (long) place * lengthBytes + at;
+    return address + inMemory(place, at);
   }
 
   MemorySegment memory() {
     return memory;
+  }
+
+  /** Where the byte of a buffer is in {@link #memory}. */
+  long inMemory(int place, int at) {
+    return (long) place * lengthBytes + at;
   }
 
   boolean knows(int place, int from, int to) {
@@ -308,25 +312,38 @@ final class Slice {
     Syndromes.generate(sources, qIndexes, columns, p, q, to - from);
   }
 
-  /** Puts what a part writes into its column. */
-  void copyIn(Part part) {
-    long at = (long) part.column * lengthBytes + part.from;
-    Bio bio = part.bio();
-    if (bio.op() == Op.WRITE) {
-      MemorySegment.copy(bio.buffer(), bio.bufferOffsetBytes(), memory, at, part.lengthBytes());
+  /** Puts what a part writes into its column; answers why not, if its buffer cannot be read. */
+  @Nullable IoError copyIn(Part part) {
+    if (part.bio().op() != Op.WRITE) {
+      fillWithZeroes(part);
+      return null;
+    }
+    long at = inMemory(part.column, part.from);
+    return part.bio().copyFromBuffer(0, memory, at, part.lengthBytes());
+  }
+
+  /** The same into the cache's scratch memory, from its beginning. */
+  @Nullable IoError copyToScratch(Part part) {
+    return part.bio().copyFromBuffer(0, cache.scratch, 0, part.lengthBytes());
+  }
+
+  /** Puts what a part writes into its column, of a part that is in the scratch memory. */
+  void copyFromScratch(Part part) {
+    if (part.bio().op() == Op.WRITE) {
+      long at = inMemory(part.column, part.from);
+      MemorySegment.copy(cache.scratch, 0, memory, at, part.lengthBytes());
     } else {
-      memory.asSlice(at, part.lengthBytes()).fill((byte) 0);
+      fillWithZeroes(part);
     }
   }
 
-  void zero(int place, int from, int to) {
-    memory.asSlice((long) place * lengthBytes + from, to - from).fill((byte) 0);
-    know(place, from, to);
+  void fillWithZeroes(Part part) {
+    memory.asSlice(inMemory(part.column, part.from), part.lengthBytes()).fill((byte) 0);
   }
 
   /** Fills a buffer from the cache's scratch memory. */
   void copyFromScratch(int place) {
-    MemorySegment.copy(cache.scratch, 0, memory, (long) place * lengthBytes, lengthBytes);
+    MemorySegment.copy(cache.scratch, 0, memory, inMemory(place, 0), lengthBytes);
   }
 
   /** How many columns cannot be read. */

@@ -6,8 +6,9 @@ import dev.belay.CancelFlag;
 import dev.belay.Errno;
 import dev.belay.Extents.State;
 import dev.belay.IoError;
-import java.util.Arrays;
+import dev.belay.Op;
 import java.util.Objects;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,11 +23,11 @@ import org.jspecify.annotations.Nullable;
  *       nothing.
  *   <li>Until here any write whose flag goes up leaves, clean, and what remains is decided anew.
  *       The reads are stopped only if all have left.
- *   <li>The commit point: all flags are looked at once more, and what remains is taken into parity.
- *       From here every write is sent to the members whatever flags go up, the callers' bytes
- *       straight from their buffers. Where a log of partial parity is kept, the round waits for
- *       room in it, which is still before that point, and then for the log to be on its medium,
- *       which is behind it.
+ *   <li>The commit point: every write commits, or leaves, clean. If one left, what remains is decided
+ *       anew, but those that have committed stay. Then the callers' bytes are taken in, parity is
+ *       computed, and both are sent to the members whatever flags go up. Where a log of partial
+ *       parity is kept, the round waits for room in it, which is still before that point, and then
+ *       for the log to be on its medium, which is behind it.
  *   <li>When all have been answered, and every failure of a member is recorded, the writes end.
  * </ol>
  *
@@ -44,18 +45,6 @@ final class WriteRound implements Slice.Round {
     WRITING
   }
 
-  /** How it comes by the new parity. */
-  private enum Way {
-    /** There is no parity to write. */
-    BARE,
-    READ_MODIFY_WRITE,
-    RECONSTRUCT_WRITE,
-    /** Reconstruct-write, after columns that cannot be read have been computed. */
-    RECOVER_FIRST,
-    /** Too many members are missing. */
-    NONE
-  }
-
   private final Slice slice;
   private final Array array;
   private final Runnable admitted = this::admitted;
@@ -64,13 +53,11 @@ final class WriteRound implements Slice.Round {
   final RoundParts parts;
   private final @Nullable PartialParityWriter log;
   private final RoundEntries entries;
-  private final UnsentParts unsent;
   private boolean isLogged;
 
+  private final RoundParity parity;
+  private final BiConsumer<Part, IoError> failForBuffer = this::failForBuffer;
   private Phase phase = Phase.ADMITTING;
-  private Way way = Way.NONE;
-
-  private final long[] sources;
   private @Nullable CancelFlag readFlag;
   private boolean isOwnFlag;
   private boolean isWhole;
@@ -83,8 +70,7 @@ final class WriteRound implements Slice.Round {
     log = slice.cache.log;
     entries = new RoundEntries(slice.columns);
     parts = new RoundParts(slice.columns, slice.lengthBytes);
-    unsent = new UnsentParts(slice, parts);
-    sources = new long[slice.columns];
+    parity = new RoundParity(slice, parts);
   }
 
   // --- Who is in it ---
@@ -112,7 +98,7 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  /** Those whose flag is up end, clean; and those whose bytes are gone. */
+  /** Those whose flag is up end, clean. */
   private boolean dropStopped() {
     int before = parts.count;
     for (int column = 0; column < parts.columns(); column++) {
@@ -121,9 +107,6 @@ final class WriteRound implements Slice.Round {
         if (part.flag().isRaised()) {
           leave(part);
           part.complete(true);
-        } else if (!part.bio().buffer().scope().isAlive()) {
-          leave(part);
-          failForBuffer(part);
         }
         part = next;
       }
@@ -131,10 +114,26 @@ final class WriteRound implements Slice.Round {
     return parts.count < before;
   }
 
-  /** Its owner closed the memory too early: what is summed up by address must be there. */
-  private static void failForBuffer(Part part) {
-    String sentence = "a write of " + part.lengthBytes() + " bytes has no buffer any more";
-    part.bio().recordFailed(new IoError(Errno.EFAULT, sentence), State.CLEAN);
+  /** All others commit: true if none has left. */
+  private boolean commitParts() {
+    int before = parts.count;
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; ) {
+        Part next = part.nextInColumn;
+        if (!part.bio().commit()) {
+          leave(part);
+          part.complete(true);
+        }
+        part = next;
+      }
+    }
+    return parts.count == before;
+  }
+
+  /** Its buffer cannot be read, and nothing of it was sent. */
+  private void failForBuffer(Part part, IoError why) {
+    leave(part);
+    part.bio().recordFailed(why, State.CLEAN);
     part.complete(false);
   }
 
@@ -148,7 +147,6 @@ final class WriteRound implements Slice.Round {
     hasFailed = false;
     parityError = null;
     isLogged = false;
-    unsent.begin();
     if (array.admit(slice.startBytes, slice.lengthBytes, admitted)) {
       admitted();
     } else {
@@ -196,8 +194,8 @@ final class WriteRound implements Slice.Round {
         return false;
       }
       IoError refusal = array.writeRefusal();
-      long unknown = refusal == null ? choose() : 0;
-      if (refusal != null || way == Way.NONE) {
+      long unknown = refusal == null ? parity.choose() : 0;
+      if (refusal != null || !parity.isPossible()) {
         failAll(refusal != null ? refusal : slice.firstError());
         return false;
       }
@@ -206,7 +204,7 @@ final class WriteRound implements Slice.Round {
         watchAll();
         if (parts.count == before) {
           slice.pending = 1;
-          read(flag());
+          parity.read(flag());
           slice.goOn();
           return false;
         }
@@ -216,7 +214,7 @@ final class WriteRound implements Slice.Round {
   }
 
   private boolean isAllKnown() {
-    return parts.count > 0 && choose() == 0 && way != Way.NONE;
+    return parts.count > 0 && parity.choose() == 0 && parity.isPossible();
   }
 
   /** One write is stopped by its own flag, several only together. */
@@ -231,76 +229,6 @@ final class WriteRound implements Slice.Round {
     return found;
   }
 
-  /** Chooses the way that reads least; answers how many bytes that is. */
-  private long choose() {
-    parts.measure();
-    slice.lookAt(parts.from, parts.to);
-    int parities = 0;
-    boolean canModify = true;
-    boolean canReconstruct = true;
-    long modifyBytes = 0;
-    long reconstructBytes = 0;
-    for (int place = slice.columns; place < slice.places; place++) {
-      if (slice.isWritable(place)) {
-        parities++;
-        canModify &= slice.isReadable(place);
-        modifyBytes += slice.unknownBytes(place, parts.from, parts.to);
-      }
-    }
-    for (int column = 0; column < slice.columns; column++) {
-      boolean isReadable = slice.isReadable(column);
-      Part first = parts.first(column);
-      if (first != null) {
-        canModify &= isReadable;
-        modifyBytes += slice.unknownBytes(column, first.from, parts.last(column).to);
-      }
-      if (parts.gapFrom[column] < parts.gapTo[column]) {
-        canReconstruct &= isReadable;
-        reconstructBytes += slice.unknownBytes(column, parts.gapFrom[column], parts.gapTo[column]);
-      }
-    }
-    if (parities == 0) {
-      way = Way.BARE;
-      return 0;
-    }
-    // Where parity may be wrong, adding a difference to it would keep it so.
-    if (canReconstruct
-        && (!canModify
-            || reconstructBytes <= modifyBytes
-            || array.mayDisagree(slice.startBytes, slice.lengthBytes))) {
-      way = Way.RECONSTRUCT_WRITE;
-      return reconstructBytes;
-    }
-    if (canModify && (canReconstruct || !slice.isParityInDoubt())) {
-      way = Way.READ_MODIFY_WRITE;
-      return modifyBytes;
-    }
-    boolean canRecover = slice.lostColumns() <= slice.readableParities();
-    way = canRecover ? Way.RECOVER_FIRST : Way.NONE;
-    return canRecover ? slice.unknownForRecovery(parts.from, parts.to) : 0;
-  }
-
-  private void read(CancelFlag flag) {
-    if (way == Way.RECOVER_FIRST) {
-      slice.readForRecovery(parts.from, parts.to, flag);
-      return;
-    }
-    boolean modifies = way == Way.READ_MODIFY_WRITE;
-    for (int column = 0; column < slice.columns; column++) {
-      Part first = parts.first(column);
-      if (modifies && first != null) {
-        slice.read(column, first.from, parts.last(column).to, flag);
-      } else if (!modifies) {
-        slice.read(column, parts.gapFrom[column], parts.gapTo[column], flag);
-      }
-    }
-    for (int place = slice.columns; modifies && place < slice.places; place++) {
-      if (slice.isWritable(place)) {
-        slice.read(place, parts.from, parts.to, flag);
-      }
-    }
-  }
-
   private void failAll(IoError error) {
     for (int column = 0; column < parts.columns(); column++) {
       for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
@@ -313,7 +241,7 @@ final class WriteRound implements Slice.Round {
   // --- The log of partial parity ---
 
   private boolean isLogNeeded() {
-    return log != null && way != Way.BARE && log.isNeeded(slice);
+    return log != null && parity.hasParity() && log.isNeeded(slice);
   }
 
   /** An entry of the log describes neighbouring columns: what is not among them waits. */
@@ -359,22 +287,25 @@ final class WriteRound implements Slice.Round {
     return slice.slot(slice.columns);
   }
 
-  /** The commit point, with a log: it is going to be in the log, whatever flags go up. */
-  void enterLog() {
+  /**
+   * The commit point, with a log: it is going to be in the log, whatever flags go up. Right after it
+   * said that it is ready.
+   *
+   * @return false if some of it has left: then it reads anew, or comes again, or has ended
+   */
+  boolean enterLog() {
+    if (!commitParts() || !parity.takeIn(failForBuffer)) {
+      phase = Phase.READING;
+      decide();
+      return false;
+    }
     phase = Phase.LOGGED;
-    for (int column = 0; column < parts.columns(); column++) {
-      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
-        part.unwatch();
-      }
-    }
-    if (way == Way.RECOVER_FIRST) {
-      slice.recoverLost(parts.from, parts.to);
-    }
+    return true;
   }
 
   /** Computes the partial parity of an entry, into memory. */
   void partialParity(int entry, long target) {
-    entries.compute(entry, slice, way == Way.READ_MODIFY_WRITE, target);
+    entries.compute(entry, slice, parity.isByDifference(), target);
   }
 
   /** The log is on the medium, or can do without it. */
@@ -382,45 +313,28 @@ final class WriteRound implements Slice.Round {
     isLogged = true;
     IoError refusal = array.writeRefusal();
     if (refusal != null) {
+      slice.forgetAll();
       failAll(refusal);
     } else {
-      commit();
+      write();
     }
   }
 
   // --- The commit point, and behind it ---
 
   private void commit() {
+    if (commitParts() && parity.takeIn(failForBuffer)) {
+      write();
+    } else {
+      decide();
+    }
+  }
+
+  /** Sends data and parity. */
+  private void write() {
     phase = Phase.WRITING;
-    boolean isFua = false;
-    for (int column = 0; column < parts.columns(); column++) {
-      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
-        part.unwatch();
-        isFua |= part.bio().isFua();
-      }
-    }
-    switch (way) {
-      case READ_MODIFY_WRITE -> {
-        slice.cache.readModifyWrites++;
-        modify();
-      }
-      case RECONSTRUCT_WRITE -> {
-        if (parts.isFull()) {
-          slice.cache.fullStripes++;
-        } else {
-          slice.cache.reconstructWrites++;
-        }
-        reconstruct();
-      }
-      case RECOVER_FIRST -> {
-        slice.cache.reconstructWrites++;
-        if (!isLogged) {
-          slice.recoverLost(parts.from, parts.to);
-        }
-        reconstruct();
-      }
-      case BARE, NONE -> slice.forgetAll();
-    }
+    parity.compute(failForBuffer);
+    boolean isFua = isFua();
     slice.pending = 1;
     for (int column = 0; column < slice.columns; column++) {
       send(column, isFua);
@@ -433,7 +347,17 @@ final class WriteRound implements Slice.Round {
     slice.goOn();
   }
 
-  /** Sends the callers' bytes of a column, and the whole of it if it could not be read. */
+  private boolean isFua() {
+    boolean isFua = false;
+    for (int column = 0; column < parts.columns(); column++) {
+      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
+        isFua |= part.bio().isFua();
+      }
+    }
+    return isFua;
+  }
+
+  /** Sends what was taken in of a column, and the whole of it if it could not be read. */
   private void send(int column, boolean isFua) {
     Member member = slice.member(column);
     if (member == null || !member.isWritable()) {
@@ -442,72 +366,16 @@ final class WriteRound implements Slice.Round {
     for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
       slice.pending++;
       part.member = member;
-      part.bio()
-          .newClone(part)
-          .shield()
+      Bio clone = part.bio().newClone(part);
+      if (clone.op() == Op.WRITE) {
+        clone.setBuffer(slice.memory(), slice.inMemory(column, part.from));
+      }
+      clone
           .remap(member.device(), member.startBytes() + slice.startBytes + part.from)
           .submit();
     }
-    if (way == Way.RECOVER_FIRST && slice.isBad(column)) {
+    if (parity.isRecovery() && slice.isBad(column)) {
       slice.write(column, parts.from, parts.to, isFua);
-    }
-  }
-
-  /** Adds the difference between old and new to parity. */
-  private void modify() {
-    for (int column = 0; column < slice.columns; column++) {
-      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
-        int length = part.lengthBytes();
-        long old = slice.address(column, part.from);
-        long source = part.sourceAddress();
-        if (source != 0) {
-          Syndromes.xor(old, source, length);
-        }
-        if (slice.isWritable(slice.columns)) {
-          Syndromes.xor(slice.address(slice.columns, part.from), old, length);
-        }
-        if (slice.places > slice.columns + 1 && slice.isWritable(slice.columns + 1)) {
-          long q = slice.address(slice.columns + 1, part.from);
-          Syndromes.addToQ(q, old, slice.qIndexes[column], length);
-        }
-        slice.copyIn(part);
-      }
-    }
-    forgetUnwrittenParity();
-  }
-
-  /** Computes parity anew from all columns. */
-  private void reconstruct() {
-    for (int column = 0; column < slice.columns; column++) {
-      Part first = parts.first(column);
-      boolean isOne = first != null && first.from == parts.from && first.to == parts.to;
-      if (first != null && isOne && !slice.isBad(column)) {
-        sources[column] = first.sourceAddress();
-        slice.forget(column);
-        continue;
-      }
-      for (Part part = parts.first(column); part != null; part = part.nextInColumn) {
-        slice.copyIn(part);
-      }
-      sources[column] = slice.address(column, parts.from);
-      slice.know(column, parts.from, parts.to);
-    }
-    int length = parts.to - parts.from;
-    long p = slice.isWritable(slice.columns) ? slice.address(slice.columns, parts.from) : 0;
-    boolean hasQ = slice.places > slice.columns + 1 && slice.isWritable(slice.columns + 1);
-    long q = hasQ ? slice.address(slice.columns + 1, parts.from) : 0;
-    Syndromes.generate(sources, slice.qIndexes, slice.columns, p, q, length);
-    for (int place = slice.columns; place < slice.places; place++) {
-      slice.know(place, parts.from, parts.to);
-    }
-    forgetUnwrittenParity();
-  }
-
-  private void forgetUnwrittenParity() {
-    for (int place = slice.columns; place < slice.places; place++) {
-      if (!slice.isWritable(place)) {
-        slice.forget(place);
-      }
     }
   }
 
@@ -515,13 +383,13 @@ final class WriteRound implements Slice.Round {
 
   /** The callers' bytes of a part have come to a member, or not. */
   void partEnded(Part part, Bio clone) {
-    if (!clone.isDone()) {
+    if (clone.isFailed() && clone.op() == Op.WRITE_ZEROES && hasNoZeroes(part, clone)) {
+      writeZeroes(part);
+    } else if (!clone.isDone()) {
       IoError error = errorOf(clone);
       hasFailed = true;
       Member member = Objects.requireNonNull(part.member);
-      if (clone.isFailed() && !Array.isMembersFault(part.bio(), error)) {
-        unsent.add(part, error);
-      } else if (!array.writeFailed(member, error)) {
+      if (!array.writeFailed(member, error)) {
         isWhole = false;
         part.bio().join(clone);
         member.tore(slice.startBytes + part.from, part.lengthBytes());
@@ -532,12 +400,25 @@ final class WriteRound implements Slice.Round {
     slice.goOn();
   }
 
+  private static boolean hasNoZeroes(Part part, Bio clone) {
+    return !Array.isMembersFault(part.bio(), Objects.requireNonNull(clone.error()));
+  }
+
+  /** Parity counts on the zeroes: a member that has no operation for them gets them as bytes. */
+  private void writeZeroes(Part part) {
+    Member member = Objects.requireNonNull(part.member);
+    slice.fillWithZeroes(part);
+    slice.pending++;
+    part.bio()
+        .newClone(part)
+        .setOp(Op.WRITE)
+        .setBuffer(slice.memory(), slice.inMemory(part.column, part.from))
+        .remap(member.device(), member.startBytes() + slice.startBytes + part.from)
+        .submit();
+  }
+
   @Override
   public void written(int place, Member member, Bio bio) {
-    if (unsent.isOwn(place)) {
-      unsent.written(place, member, bio);
-      return;
-    }
     if (bio.isDone()) {
       member.wrote(slice.startBytes + parts.from, parts.to - parts.from);
       if (slice.isBad(place)) {
@@ -554,7 +435,7 @@ final class WriteRound implements Slice.Round {
     }
   }
 
-  static IoError errorOf(Bio bio) {
+  private static IoError errorOf(Bio bio) {
     IoError error = bio.error();
     return error != null
         ? error
@@ -562,10 +443,6 @@ final class WriteRound implements Slice.Round {
   }
 
   private void allWritten() {
-    if (unsent.goOn(way == Way.RECONSTRUCT_WRITE || way == Way.RECOVER_FIRST)) {
-      return;
-    }
-    isWhole &= !unsent.isTorn;
     IoError error = parityError;
     if (error != null) {
       for (int column = 0; column < parts.columns(); column++) {
@@ -590,7 +467,7 @@ final class WriteRound implements Slice.Round {
   /** The round is over for all that are still in it, and nothing of it is under way. */
   private void end() {
     array.finished(slice.startBytes, slice.lengthBytes, isWhole);
-    boolean isHot = phase != Phase.WRITING || way != Way.RECONSTRUCT_WRITE || !parts.isFull();
+    boolean isHot = phase != Phase.WRITING || !parity.isFullStripe();
     for (int column = 0; column < parts.columns(); column++) {
       Part part = parts.take(column);
       while (part != null) {
@@ -599,7 +476,6 @@ final class WriteRound implements Slice.Round {
         part = next;
       }
     }
-    Arrays.fill(sources, 0);
     if (isLogged) {
       Objects.requireNonNull(log).roundEnded(slice.slot(slice.columns));
     }

@@ -239,7 +239,9 @@ final class ParityTest {
   @Test
   void theWayThatReadsLessIsTaken() {
     ParityLayout layout = ParityRig.layout(Level.RAID5, ParityLayout.LEFT_SYMMETRIC, 5);
-    try (ParityRig rig = new ParityRig(layout, 4, 1)) {
+    ParityRig first = new ParityRig(layout, 4, 1);
+    try (first;
+        ParityRig rig = new ParityRig(first, new BitSet())) {
       int chunk = 512 / 8;
       rig.write(0, chunk, new CancelFlag());
       rig.settle();
