@@ -261,6 +261,9 @@ final class ArrayRun {
     if (!rig.recording.violations().isEmpty()) {
       throw new Violation(rig.recording.violations().get(0));
     }
+    if (!rig.poller.witness().violations().isEmpty()) {
+      throw new Violation(rig.poller.witness().violations().getFirst());
+    }
     if (++turns > TURNS_AT_MOST) {
       throw new Violation("it turns and turns: " + openRequests());
     }
@@ -406,7 +409,7 @@ final class ArrayRun {
     open.bufferOffset =
         open.bufferAt
             + (long) Math.max(GRANULE, rig.top().limits().memoryAlignmentBytes()) * (number % 3);
-    open.flag = new CancelFlag();
+    open.flag = rig.poller.witness().newFlag();
     buffers.checkIdle(open.bufferAt, (long) (open.blocks + 1) * shape.blockBytes());
     if (op == Op.WRITE) {
       for (int i = 0; i < open.blocks; i++) {
@@ -481,6 +484,7 @@ final class ArrayRun {
     } catch (Violation e) {
       throw new Violation("request " + open.number + ", " + outcome + ": " + e.getMessage(), e);
     }
+    rig.poller.witness().forget(open.flag);
     buffers.giveBack(open.bufferOffset, (long) open.blocks * shape.blockBytes());
   }
 

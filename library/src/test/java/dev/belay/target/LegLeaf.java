@@ -11,6 +11,7 @@ import dev.belay.Loop;
 import dev.belay.Op;
 import dev.belay.Parked;
 import dev.belay.Verdict;
+import dev.belay.testing.CommitWitness;
 import dev.belay.testing.Recording;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -42,6 +43,9 @@ final class LegLeaf extends Device {
   /** How long an answer takes; 0: it comes at once. */
   ToLongFunction<Bio> delayNanos = bio -> 0;
 
+  /** Who looks at what arrives, where law 3 is the matter. */
+  CommitWitness witness = new CommitWitness();
+
   /** What was sent although the request's flag was up, and without a shield. */
   int lateSends;
 
@@ -52,6 +56,7 @@ final class LegLeaf extends Device {
 
   @Override
   public Verdict map(Bio bio) {
+    witness.arrives(bio);
     if (parks) {
       parked.park(bio);
     } else {
@@ -96,6 +101,7 @@ final class LegLeaf extends Device {
 
   /** Takes effect, and completes. */
   void answer(Bio bio) {
+    witness.nextMoment();
     if (bio.op() == Op.FLUSH) {
       if (fails.test(bio)) {
         bio.fail(Errno.EIO, "the flush failed", State.DONE);

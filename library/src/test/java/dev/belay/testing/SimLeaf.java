@@ -138,6 +138,7 @@ public final class SimLeaf extends Device implements Waiting {
     if (poller.isOff()) {
       return Verdict.TAKEN;
     }
+    poller.witness().arrives(bio);
     if (bio.op() != Op.FLUSH && bio.lengthBytes() > limits().largestTransferBytes()) {
       bio.split(
           piece -> {

@@ -22,6 +22,7 @@ public final class SimPoller implements Poller {
 
   private final SimClock clock;
   private final Steps steps;
+  private final CommitWitness witness = new CommitWitness();
   private boolean isWoken;
   private boolean isOff;
 
@@ -36,6 +37,11 @@ public final class SimPoller implements Poller {
   public SimPoller(SimClock clock, Steps steps) {
     this.clock = clock;
     this.steps = steps;
+  }
+
+  /** Who sees what is sent after a commit point to the leaves of this poller. */
+  public CommitWitness witness() {
+    return witness;
   }
 
   SimClock clock() {
@@ -116,10 +122,12 @@ public final class SimPoller implements Poller {
   @Override
   public int reap() {
     int found = 0;
+    witness.nextMoment();
     while (size > 0 && dueNanos[0] <= clock.nowNanos()) {
       SimLeaf of = leaf[0];
       long withTicket = ticket[0];
       removeFirst();
+      witness.nextMoment();
       if (of != null && of.answer(withTicket)) {
         found++;
       }
