@@ -6,6 +6,7 @@ import dev.belay.leaf.FileEngine;
 import dev.belay.uring.Abi;
 import dev.belay.uring.Errno;
 import dev.belay.uring.FileFacts;
+import dev.belay.uring.FileSystems;
 import dev.belay.uring.Kernel;
 import dev.belay.uring.UringSupport;
 import java.io.IOException;
@@ -64,7 +65,8 @@ final class Doctor implements Callable<Integer> {
     findings.add(jdk());
     findings.add(fine("CPUs", Runtime.getRuntime().availableProcessors() + " for this program"));
     findings.add(kernel(support));
-    findings.add(nativeAccess(Volume.class.getModule().isNativeAccessEnabled()));
+    findings.add(
+        nativeAccess(Volume.class.getModule().isNativeAccessEnabled(), Kernel.available()));
     findings.add(ring(support));
     if (support.usable()) {
       findings.add(
@@ -103,12 +105,14 @@ final class Doctor implements Callable<Integer> {
         : new Finding("kernel", found, "run it on Linux 5.11 or later, which has io_uring");
   }
 
-  static Finding nativeAccess(boolean isOn) {
+  static Finding nativeAccess(boolean isOn, boolean canCall) {
     return isOn
         ? fine("native access", "allowed")
         : new Finding(
             "native access",
-            "not allowed: warnings now, and an error in a later JDK",
+            canCall
+                ? "not allowed: warnings now, and an error in a later JDK"
+                : "denied: files by threads and through the page cache, never direct",
             "start java with --enable-native-access=ALL-UNNAMED (modules: dev.belay)");
   }
 
@@ -200,7 +204,9 @@ final class Doctor implements Callable<Integer> {
       throw new IOException(file + " cannot be opened: " + Errno.sentence(fd));
     }
     try {
+      String mayHang = FileSystems.mayHang(fd);
       FileFacts facts = FileFacts.of(fd);
+      boolean isLocal = facts.kind() == FileFacts.Kind.BLOCK_DEVICE || mayHang.isEmpty();
       String alignment =
           facts.directOffsetAlignBytes() > 0
               ? "offsets and lengths to "
@@ -209,7 +215,9 @@ final class Doctor implements Callable<Integer> {
                   + facts.directMemoryAlignBytes()
               : "the kernel does not say the alignment (it does from 6.1 on); belay uses "
                   + facts.logicalBlockBytes();
-      return fine(what, system + ": " + alignment);
+      String engine =
+          isLocal ? "" : "; files by threads, because it is " + mayHang + " and can hang";
+      return fine(what, system + ": " + alignment + engine);
     } finally {
       Kernel.close(fd);
     }

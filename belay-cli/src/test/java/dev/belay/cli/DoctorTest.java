@@ -43,7 +43,9 @@ final class DoctorTest {
     assertThat(Doctor.memlock(1 << 16, false).remedy()).contains("ulimit -l unlimited");
     assertThat(Doctor.memlock(1 << 16, true).lacks()).isFalse();
     assertThat(Doctor.memlock(Long.MAX_VALUE, false).found()).isEqualTo("unlimited");
-    assertThat(Doctor.nativeAccess(false).remedy()).contains("--enable-native-access=ALL-UNNAMED");
+    assertThat(Doctor.nativeAccess(false, true).remedy())
+        .contains("--enable-native-access=ALL-UNNAMED");
+    assertThat(Doctor.nativeAccess(false, false).found()).contains("through the page cache");
     assertThat(Doctor.ring(refused(Errno.EPERM, 2)).remedy()).contains("io_uring_disabled=0");
     assertThat(Doctor.ring(refused(Errno.EPERM, 0)).remedy()).contains("seccomp");
     assertThat(Doctor.ring(refused(Errno.ENOMEM, 0)).remedy()).contains("ulimit -l");

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.belay.Bio;
 import dev.belay.CancelFlag;
+import dev.belay.Device;
 import dev.belay.Errno;
 import dev.belay.Limits;
 import dev.belay.Loop;
@@ -171,7 +172,12 @@ final class FileOpeningTest {
     assertThat(program.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(said)
         .contains("DONE: 4096 of 4096 bytes done")
-        .contains("cannot do direct transfers: native access is denied to this code: start java");
+        .contains("cannot do direct transfers: native access is denied to this code: start java")
+        .contains("; by threads, because native access is denied to this code: start java");
+    String warning =
+        "files are read and written by threads and through the page cache, never direct: native"
+            + " access is denied to this code: start java";
+    assertThat(said.split(warning, -1)).as("once: %s", said).hasSize(2);
   }
 
   private static String home(Class<?> type) throws URISyntaxException {
@@ -185,7 +191,9 @@ final class FileOpeningTest {
     public static void main(String[] arguments) throws IOException {
       FileOptions options = FileOptions.of(arguments[0]).withSize(1 << 20);
       Loop loop = Loop.driven();
-      ThreadFile device = ThreadFile.open(loop, options, 4, 2);
+      Device device = FileEngine.AUTO.open(loop, options);
+      FileEngine.AUTO.open(loop, options);
+      System.out.println(device.status());
       var bio = new Bio(loop, ended -> System.out.println(ended.outcome()));
       MemorySegment buffer = Arena.ofAuto().allocate(4096);
       bio.prepare(Op.WRITE, device, 0, 4096, buffer, 0, new CancelFlag());
@@ -195,7 +203,7 @@ final class FileOpeningTest {
       }
       loop.close(Long.MAX_VALUE);
       try {
-        ThreadFile.open(Loop.driven(), options.withDirect(Direct.ON), 4, 2);
+        FileEngine.AUTO.open(Loop.driven(), options.withDirect(Direct.ON));
       } catch (IOException e) {
         System.out.println(e.getMessage());
       }
