@@ -246,6 +246,33 @@ final class AioContextLawsTest {
   }
 
   @Test
+  void aCancelHitsNoLaterRequestOfTheSameBlock() throws Exception {
+    try (AioContext context = AioContext.driving(driven, drivenGate, 4)) {
+      Iocb iocb = context.newIocb();
+      for (int i = 0; i < 3; i++) {
+        assertThat(context.submit(iocb.prepareRead(0, buffer()))).isTrue();
+        context.cancel(iocb);
+        assertThat(context.getEvents(1, 1, LONG)).hasSize(1);
+        context.submit(iocb.prepareRead(0, buffer()));
+        assertThat(context.getEvents(1, 1, LONG).getFirst().outcome()).isEqualTo(Outcome.done(512));
+      }
+    }
+  }
+
+  @Test
+  void aPreparedBlockForgetsWhatItWas() throws Exception {
+    try (AioContext context = AioContext.driving(driven, drivenGate, 4)) {
+      Iocb iocb = context.newIocb();
+      context.submit(iocb.prepareWrite(0, buffer()).setFua());
+      context.getEvents(1, 1, LONG);
+      assertThat(drivenGate.lastWasFua).isTrue();
+      context.submit(iocb.prepareWrite(512, buffer()));
+      context.getEvents(1, 1, LONG);
+      assertThat(drivenGate.lastWasFua).isFalse();
+    }
+  }
+
+  @Test
   void closingAsksEveryRequestToStop() throws Exception {
     try (Volume hung = Volume.open("fault(memory(size=1M), effect=hang)")) {
       AioContext context = AioContext.over(hung, 4);

@@ -18,6 +18,7 @@ final class Gate extends Device {
   private final ArrayDeque<Bio> held = new ArrayDeque<>();
   volatile boolean isOpen;
   volatile int arrived;
+  volatile boolean lastWasFua;
 
   Gate(Loop loop, boolean isOpen) {
     super(loop, "gate", new Limits(1L << 41, 512, 512, 1L << 30), List.of());
@@ -28,6 +29,7 @@ final class Gate extends Device {
   @SuppressWarnings("NonAtomicOperationOnVolatileField")
   public Verdict map(Bio bio) {
     arrived++;
+    lastWasFua = bio.isFua();
     if (isOpen) {
       answer(bio);
     } else {
