@@ -219,7 +219,10 @@ public final class IntentBitmap {
   }
 
   private void tick() {
-    if (!array().loop().isClosing()) {
+    if (isClearing) {
+      tickLater(); // its flush does not reach those who come meanwhile, and who they are is in
+                   // recent
+    } else if (!array().loop().isClosing()) {
       BitSet still = (BitSet) recent.clone();
       recent.clear();
       clear(still, () -> {});
