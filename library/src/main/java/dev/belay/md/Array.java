@@ -271,14 +271,16 @@ public final class Array {
     spares.remove(member);
     member.state = State.FAULTY;
     faulty.add(member);
-    System.getLogger("dev.belay")
-        .log(
-            System.Logger.Level.WARNING,
-            () -> level.word() + ": " + member.name() + " is out: " + why);
     if (records != null) {
       records.update(true);
     }
     loop.execute(walk::membersChanged);
+    String sentence = level.word() + ": " + member.name() + " is out: " + why;
+    try {
+      System.getLogger("dev.belay").log(System.Logger.Level.WARNING, sentence);
+    } catch (RuntimeException | Error defect) {
+      report(defect); // of whoever listens
+    }
     return true;
   }
 
@@ -341,7 +343,7 @@ public final class Array {
     while (!waiters.isEmpty() && (records == null || records.mayWrite())) {
       Waiter next = waiters.remove();
       if (bitmap == null || bitmap.begin(next.startBytes, next.lengthBytes, next.admitted)) {
-        next.admitted.run();
+        OwnRequests.runAll(this, List.of(next.admitted));
       }
     }
   }
@@ -463,15 +465,40 @@ public final class Array {
     boolean isOut =
         member.state == State.SPARE ? fail(member, error.toString()) : writeFailed(member, error);
     if (!isOut) {
+      breakDown(error.errno(), error.toString());
+    }
+  }
+
+  /** Something of the array's own threw, so that what waits for it would wait for ever. */
+  void recordingThrew(Throwable defect) {
+    report(defect);
+    breakDown(Errno.EIO, defect.toString());
+  }
+
+  private void breakDown(int errno, String why) {
+    if (broken == null) {
       broken =
           new IoError(
-              error.errno(),
-              "what " + level.word() + " must know of itself cannot be recorded: " + error);
-      Records kept = records;
-      if (kept != null) {
-        kept.breakDown();
-      }
+              errno, "what " + level.word() + " must know of itself cannot be recorded: " + why);
     }
+    if (records != null) {
+      records.breakDown();
+    }
+    if (bitmap != null) {
+      bitmap.breakDown();
+    }
+    mayWriteNow();
+  }
+
+  /** Has the loop report what was caught, as it does with what it catches itself. */
+  void report(Throwable defect) {
+    loop.execute(
+        () -> {
+          if (defect instanceof Error error) {
+            throw error;
+          }
+          throw (RuntimeException) defect;
+        });
   }
 
   // --- Status and the end ---

@@ -161,6 +161,10 @@ public final class IntentBitmap {
     if (isWriting || array().options().isReadOnly()) {
       return;
     }
+    if (array().broken() != null) {
+      breakDown();
+      return;
+    }
     isWriting = true;
     BitSet bits = newBits;
     newBits = new BitSet();
@@ -170,7 +174,24 @@ public final class IntentBitmap {
     Records records = Objects.requireNonNull(array().records());
     head.setEvents(records.events());
     System.arraycopy(head.encode(), 0, image, 0, BitmapHead.BYTES);
+    OwnRequests.write(array(), pieces(), () -> written(bits, served));
+  }
+
+  /** The pages that have changed, for all members; none if that throws, and the array is broken. */
+  private List<OwnRequests.Piece> pieces() {
     List<OwnRequests.Piece> pieces = new ArrayList<>();
+    try {
+      addPages(pieces);
+    } catch (RuntimeException | Error defect) {
+      array().recordingThrew(defect);
+      pieces.clear();
+    }
+    dirtyPages.clear();
+    return pieces;
+  }
+
+  private void addPages(List<OwnRequests.Piece> pieces) {
+    Records records = Objects.requireNonNull(array().records());
     for (int page = dirtyPages.nextSetBit(0); page >= 0; page = dirtyPages.nextSetBit(page + 1)) {
       PinnedBlock block = new PinnedBlock(PAGE_BYTES);
       long from = (long) page * PAGE_BYTES;
@@ -183,8 +204,6 @@ public final class IntentBitmap {
         pieces.add(new OwnRequests.Piece(member, records.bitmapOffsetBytes(member) + from, bytes));
       }
     }
-    dirtyPages.clear();
-    OwnRequests.write(array(), pieces, () -> written(bits, served));
   }
 
   private void written(BitSet bits, ArrayDeque<Runnable> served) {
@@ -193,7 +212,14 @@ public final class IntentBitmap {
     if (!waiters.isEmpty() || !dirtyPages.isEmpty()) {
       writePages();
     }
-    served.forEach(Runnable::run);
+    OwnRequests.runAll(array(), served);
+  }
+
+  /** Nothing is written any more: nobody waits for that. */
+  void breakDown() {
+    ArrayDeque<Runnable> served = waiters;
+    waiters = new ArrayDeque<>();
+    OwnRequests.runAll(array(), served);
   }
 
   /** Writes the head with the records' new count of events, and then goes on. */
@@ -221,7 +247,7 @@ public final class IntentBitmap {
   private void tick() {
     if (isClearing) {
       tickLater(); // its flush does not reach those who come meanwhile, and who they are is in
-                   // recent
+      // recent
     } else if (!array().loop().isClosing()) {
       BitSet still = (BitSet) recent.clone();
       recent.clear();

@@ -7,6 +7,7 @@ import dev.belay.IoError;
 import dev.belay.Loop;
 import dev.belay.Op;
 import java.lang.foreign.MemorySegment;
+import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 
@@ -14,6 +15,9 @@ import java.util.Objects;
  * Requests that an array makes by itself, to several members at once. They carry no flag, since
  * nobody may stop them half way, and they count as open, so that closing waits for them. A member
  * that fails one is out of the array, if the array can do without it.
+ *
+ * <p>What throws here or in what comes next, for want of memory perhaps, leaves an array that takes
+ * no more writes: nobody waits for records that are never written.
  */
 final class OwnRequests {
   private final Array array;
@@ -34,7 +38,7 @@ final class OwnRequests {
     for (Member member : members) {
       all.submit(Op.FLUSH, member, 0, MemorySegment.NULL);
     }
-    all.ended();
+    all.oneEnded();
   }
 
   /** Writes the pieces, durably; {@code then} runs when all have been answered. */
@@ -43,31 +47,56 @@ final class OwnRequests {
     for (Piece piece : pieces) {
       all.submit(Op.WRITE, piece.member(), piece.offsetBytes(), piece.bytes());
     }
-    all.ended();
+    all.oneEnded();
   }
 
   private void submit(Op op, Member member, long offsetBytes, MemorySegment bytes) {
-    pending++;
     Loop loop = array.loop();
-    Bio bio = new Bio(loop, done -> ended(member, done));
-    bio.prepare(op, member.device(), offsetBytes, bytes.byteSize(), bytes, 0, CancelFlag.NEVER);
+    Bio bio;
+    try {
+      bio = new Bio(loop, done -> ended(member, done));
+      bio.prepare(op, member.device(), offsetBytes, bytes.byteSize(), bytes, 0, CancelFlag.NEVER);
+    } catch (RuntimeException | Error defect) {
+      array.recordingThrew(defect);
+      return;
+    }
     bio.setFua(op == Op.WRITE);
+    pending++;
     loop.enter(bio);
   }
 
   private void ended(Member member, Bio done) {
-    if (!done.isDone()) {
-      IoError error = done.error();
-      array.ownRequestFailed(
-          member, error != null ? error : new IoError(5, done.op() + " of an array was stopped"));
+    try {
+      if (!done.isDone()) {
+        IoError error = done.error();
+        array.ownRequestFailed(
+            member, error != null ? error : new IoError(5, done.op() + " of an array was stopped"));
+      }
+      done.release();
+    } catch (RuntimeException | Error defect) {
+      array.recordingThrew(defect);
     }
-    done.release();
-    ended();
+    oneEnded();
   }
 
-  private void ended() {
+  private void oneEnded() {
     if (--pending == 0) {
-      Objects.requireNonNull(then).run();
+      try {
+        Objects.requireNonNull(then).run();
+      } catch (RuntimeException | Error defect) {
+        array.recordingThrew(defect);
+      }
+    }
+  }
+
+  /** Runs what waited, each for itself: what one of them throws is reported, and the others run. */
+  static void runAll(Array array, Collection<Runnable> waited) {
+    for (Runnable each : waited) {
+      try {
+        each.run();
+      } catch (RuntimeException | Error defect) {
+        array.report(defect);
+      }
     }
   }
 }

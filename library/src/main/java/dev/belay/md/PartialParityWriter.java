@@ -118,7 +118,7 @@ final class PartialParityWriter {
           if (!forNextFlush.isEmpty()) {
             flushNow();
           }
-          served.forEach(Runnable::run);
+          OwnRequests.runAll(array, served);
         });
   }
 

@@ -342,17 +342,22 @@ public final class Records {
     if (wanted > number && !isBroken) {
       write();
     }
+    serve();
+    array().mayWriteNow();
+  }
+
+  private void serve() {
     if (isRecorded()) {
       List<Runnable> served = waiters;
       waiters = new ArrayList<>();
-      served.forEach(Runnable::run);
+      OwnRequests.runAll(array(), served);
     }
-    array().mayWriteNow();
   }
 
   /** They cannot be written any more: nobody waits for that. */
   void breakDown() {
     isBroken = true;
+    serve();
   }
 
   /** The array closes: it is clean, and a walk that was under way can go on from where it was. */
