@@ -11,6 +11,7 @@ import dev.belay.testing.SimMedium;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -234,13 +235,17 @@ final class ArrayImage {
    *
    * @param mayDisagree by the byte that a bitmap counts: of a member, or of a RAID 10
    * @param without rows, with parity, of which nothing is known
+   * @param isAnything blocks whose copies may differ, since they were discarded
    * @return a sentence; null if all is well
    */
-  @Nullable String disagreement(LongPredicate mayDisagree, BitSet without) {
-    return parity == null ? copiesDisagree(mayDisagree) : parityDisagrees(mayDisagree, without);
+  @Nullable String disagreement(
+      LongPredicate mayDisagree, BitSet without, IntPredicate isAnything) {
+    return parity == null
+        ? copiesDisagree(mayDisagree, isAnything)
+        : parityDisagrees(mayDisagree, without);
   }
 
-  private @Nullable String copiesDisagree(LongPredicate mayDisagree) {
+  private @Nullable String copiesDisagree(LongPredicate mayDisagree, IntPredicate isAnything) {
     for (int block = 0; block < shape.blocks(); block++) {
       long offset = (long) block * shape.blockBytes();
       int firstSlot = -1;
@@ -260,7 +265,7 @@ final class ArrayImage {
         for (int i = 0; i < blockGranules; i++) {
           long first = medium(firstSlot).at(firstAt + i);
           long other = medium(slot).at(at + i);
-          if (first != other && !mayDisagree.test(offset)) {
+          if (first != other && !mayDisagree.test(offset) && !isAnything.test(block)) {
             return "members %d and %d differ in block %d: %#x and %#x"
                 .formatted(firstSlot, slot, block, first, other);
           }

@@ -54,7 +54,7 @@ final class ArrayInspection {
     }
     ArrayImage image = geometry.with(media, assembly);
     LongPredicate mayDisagree = mayDisagree(assembly, bits);
-    String wrong = image.disagreement(mayDisagree, holes.torn());
+    String wrong = image.disagreement(mayDisagree, holes.torn(), model::mayBeAnything);
     require(wrong == null, wrong + (isFinal ? ", at the end" : ", and nothing says that it may"));
     checkContents(image);
     boolean isEveryCombination = shape.hasParity() && plan.seed() % 64 == 0;

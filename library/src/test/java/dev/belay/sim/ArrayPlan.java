@@ -2,6 +2,7 @@
 package dev.belay.sim;
 
 import dev.belay.Op;
+import dev.belay.target.Hedge;
 import dev.belay.testing.Weather;
 import java.util.HashSet;
 import java.util.List;
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param idleNanos when the array is marked clean
  * @param openAtMost how many requests are open at a time
  * @param waitsAfterCrash whether requests go on only when the resync has ended
+ * @param hedge of mirrors
  */
 record ArrayPlan(
     ArrayShape shape,
@@ -29,7 +31,34 @@ record ArrayPlan(
     int openAtMost,
     boolean waitsAfterCrash,
     List<Ask> asks,
-    List<Event> events) {
+    List<Event> events,
+    Hedge hedge) {
+
+  /** One whose mirrors do not hedge. */
+  ArrayPlan(
+      ArrayShape shape,
+      long seed,
+      Weather weather,
+      Set<Integer> stormy,
+      Set<Integer> missing,
+      long idleNanos,
+      int openAtMost,
+      boolean waitsAfterCrash,
+      List<Ask> asks,
+      List<Event> events) {
+    this(
+        shape,
+        seed,
+        weather,
+        stormy,
+        missing,
+        idleNanos,
+        openAtMost,
+        waitsAfterCrash,
+        asks,
+        events,
+        Hedge.NONE);
+  }
 
   /**
    * One request.
@@ -71,7 +100,9 @@ record ArrayPlan(
     /** A repair begins. */
     REPAIR,
     /** The walk is stopped. */
-    STOP
+    STOP,
+    /** The array is closed; devices that are out are added again, and it is opened. */
+    REJOIN
   }
 
   /**
@@ -82,28 +113,35 @@ record ArrayPlan(
   record Event(long atStep, What what, int slot) {}
 
   ArrayPlan withAsks(List<Ask> other) {
-    return new ArrayPlan(
-        shape,
-        seed,
-        weather,
-        stormy,
-        missing,
-        idleNanos,
-        openAtMost,
-        waitsAfterCrash,
-        other,
-        events);
+    return with(weather, stormy, missing, other, events, hedge);
   }
 
   ArrayPlan withEvents(List<Event> other) {
-    return new ArrayPlan(
-        shape, seed, weather, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, asks, other);
+    return with(weather, stormy, missing, asks, other, hedge);
   }
 
-  ArrayPlan withSeed(long other) {
+  ArrayPlan withMembers(Set<Integer> otherStormy, Set<Integer> otherMissing) {
+    return with(weather, otherStormy, otherMissing, asks, events, hedge);
+  }
+
+  ArrayPlan withWeather(Weather other) {
+    return with(other, stormy, missing, asks, events, hedge);
+  }
+
+  ArrayPlan withHedge(Hedge other) {
+    return with(weather, stormy, missing, asks, events, other);
+  }
+
+  private ArrayPlan with(
+      Weather weather,
+      Set<Integer> stormy,
+      Set<Integer> missing,
+      List<Ask> asks,
+      List<Event> events,
+      Hedge hedge) {
     return new ArrayPlan(
         shape,
-        other,
+        seed,
         weather,
         stormy,
         missing,
@@ -111,26 +149,8 @@ record ArrayPlan(
         openAtMost,
         waitsAfterCrash,
         asks,
-        events);
-  }
-
-  ArrayPlan withMembers(Set<Integer> otherStormy, Set<Integer> otherMissing) {
-    return new ArrayPlan(
-        shape,
-        seed,
-        weather,
-        otherStormy,
-        otherMissing,
-        idleNanos,
-        openAtMost,
-        waitsAfterCrash,
-        asks,
-        events);
-  }
-
-  ArrayPlan withWeather(Weather other) {
-    return new ArrayPlan(
-        shape, seed, other, stormy, missing, idleNanos, openAtMost, waitsAfterCrash, asks, events);
+        events,
+        hedge);
   }
 
   /** Whether every fault that can come is one that the level can bear. */
@@ -155,6 +175,7 @@ record ArrayPlan(
     text.append(shape).append(", seed ").append(seed).append("\n  ").append(weather);
     text.append("\n  stormy ").append(stormy).append(", missing ").append(missing);
     text.append(", idle after ").append(idleNanos).append(" ns, open ").append(openAtMost);
+    text.append(hedge.isOn() ? ", " + hedge : "");
     text.append(waitsAfterCrash ? ", waits after a crash" : "").append("\n  ").append(events);
     for (int i = 0; i < Math.min(60, asks.size()); i++) {
       text.append("\n  ").append(i).append(": ").append(asks.get(i));

@@ -6,6 +6,7 @@ import dev.belay.md.Level;
 import dev.belay.sim.ArrayPlan.Ask;
 import dev.belay.sim.ArrayPlan.Event;
 import dev.belay.sim.ArrayPlan.What;
+import dev.belay.target.Hedge;
 import dev.belay.testing.Weather;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,10 +22,48 @@ final class ArrayPlanner {
   private static final int[] RAID6_LAYOUTS = {0, 1, 2, 3, 4, 5, 8, 9, 10, 16, 17, 18, 19, 20};
   private static final int[] RAID10_LAYOUTS = {0x102, 0x102, 0x103, 0x201, 0x10201, 0x202};
 
+  /** Seeds before it play what they always played. */
+  private static final long FIRST_WITH_MORE = 2_000_000_001;
+
   private ArrayPlanner() {}
 
   /** What belongs to a seed. */
   static ArrayPlan plan(long seed) {
+    ArrayPlan plan = common(seed);
+    return seed < FIRST_WITH_MORE ? plan : withMore(plan, new SplittableRandom(~seed));
+  }
+
+  /** Hedged reads, discards, and members that come back. */
+  private static ArrayPlan withMore(ArrayPlan plan, SplittableRandom random) {
+    ArrayPlan more = plan;
+    if (random.nextInt(3) == 0 && !plan.shape().hasParity()) {
+      more =
+          more.withHedge(
+              random.nextBoolean()
+                  ? Hedge.after(1 + random.nextLong(60_000))
+                  : Hedge.afterPercentile(50 + random.nextInt(50)));
+    }
+    if (random.nextInt(4) == 0) {
+      List<Ask> asks = new ArrayList<>(plan.asks());
+      asks.replaceAll(
+          ask ->
+              ask.op() == Op.WRITE && random.nextInt(10) == 0
+                  ? Ask.of(Op.DISCARD, ask.block(), ask.blocks(), false, ask.raiseAfterSteps())
+                  : ask);
+      more = more.withAsks(asks);
+    }
+    if (random.nextInt(4) == 0) {
+      List<Event> events = new ArrayList<>(plan.events());
+      long steps = 100L + plan.asks().size() * (long) (10 + random.nextInt(60));
+      for (int i = random.nextInt(3); i >= 0; i--) {
+        events.add(new Event(random.nextLong(steps), What.REJOIN, 0));
+      }
+      more = more.withEvents(events);
+    }
+    return more;
+  }
+
+  private static ArrayPlan common(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     ArrayShape shape = shape(random);
     Set<Integer> missing = new TreeSet<>();

@@ -81,10 +81,23 @@ final class ArrayRig {
     return MdArray.assemble(contents, new Assembly.Wish(true, isForced, Optional.empty()));
   }
 
+  /**
+   * Adds all devices that were members and are out, as a careful user would: as what they were, if
+   * the bitmap can tell what they lack, else as new ones.
+   */
+  Assembly join(Assembly assembly) {
+    ArrayJoin join = new ArrayJoin(contents, assembly, new SplittableRandom(plan.seed()));
+    for (Assembly.Left left : assembly.left()) {
+      SimLeaf leaf = leaves.get(left.candidate());
+      join.add(left, new DirectIo(loop, leaf));
+    }
+    return join.joined();
+  }
+
   void open(Assembly assembly) {
     ArrayOptions array =
         ArrayOptions.DEFAULT.withIdleNanos(plan.idleNanos()).withSyncRates(1 << 20, 200 << 20);
-    MdOptions options = new MdOptions(MdOptions.DEFAULT.wish(), array, MdOptions.DEFAULT.hedge());
+    MdOptions options = new MdOptions(MdOptions.DEFAULT.wish(), array, plan.hedge());
     opened = MdArray.open(loop, devices, contents, assembly, options);
     setCalm(false);
   }

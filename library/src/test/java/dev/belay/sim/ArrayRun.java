@@ -63,6 +63,7 @@ final class ArrayRun {
   private boolean isOpening = true;
   private boolean isCrashed;
   private boolean hadResync;
+  private boolean wantsRejoin;
   private @Nullable Throwable wrong;
 
   /** What is known beside the media, and what is still to be asked. */
@@ -207,7 +208,10 @@ final class ArrayRun {
 
   private void open() {
     isOpening = true;
-    Assembly assembly = assembled(rig);
+    open(assembled(rig));
+  }
+
+  private void open(Assembly assembly) {
     holes.membersAreGone(slot -> assembly.seats().get(slot).state() != Assembly.State.IN_SYNC);
     inspection.inspect(rig, rig.media(media), assembly, false);
     // What cannot be read before the resync has come by is computed from parity that may be wrong.
@@ -338,8 +342,22 @@ final class ArrayRun {
       case CHECK -> array.walk().begin(SyncMode.CHECK);
       case REPAIR -> array.walk().begin(SyncMode.REPAIR);
       case STOP -> array.walk().stop();
+      case REJOIN -> wantsRejoin = array.broken() == null;
       case POWER_LOSS -> throw new AssertionError("not here");
     }
+  }
+
+  /** Nothing is open: the array is closed, and opened with all members that are out. */
+  private void rejoin() {
+    wantsRejoin = false;
+    isOpening = true; // nothing happens meanwhile
+    close();
+    boolean wasBroken = array().broken() != null;
+    hadResync = false;
+    happening.clear();
+    rig = newRig();
+    Assembly assembly = assembled(rig);
+    open(wasBroken ? assembly : rig.join(assembly));
   }
 
   private void restart() {
@@ -350,6 +368,7 @@ final class ArrayRun {
     isCrashed = false;
     isOpening = true;
     hadResync = false;
+    wantsRejoin = false;
     rig = newRig();
     losePower();
   }
@@ -369,7 +388,11 @@ final class ArrayRun {
   private void playAsks() {
     List<Ask> asks = plan.asks();
     while (nextAsk < asks.size() || openCount > 0) {
-      while (nextAsk < asks.size() && openCount < places.length && wrong == null) {
+      if (wantsRejoin && openCount == 0) {
+        rejoin();
+      }
+      boolean mayAsk = wrong == null && !wantsRejoin;
+      while (nextAsk < asks.size() && openCount < places.length && mayAsk) {
         if (asks.get(nextAsk).op() == null) {
           break;
         }
@@ -578,7 +601,7 @@ final class ArrayRun {
     return true;
   }
 
-  private void finish() {
+  private void close() {
     int left = rig.loop.close(Long.MAX_VALUE);
     check();
     require(left == 0 && rig.loop.openRequests() == 0, "law 12: closed, and " + openRequests());
@@ -587,6 +610,10 @@ final class ArrayRun {
       require(!Inside.isWatched(open.flag, rig.loop), "closed, and a flag is still watched");
       buffers.checkIdle(open.bufferAt, PLACE_BYTES);
     }
+  }
+
+  private void finish() {
+    close();
     boolean wasBroken = array().broken() != null;
     isOpening = true;
     rig = newRig();

@@ -4,6 +4,7 @@ package dev.belay.sim;
 import dev.belay.sim.ArrayPlan.Ask;
 import dev.belay.sim.ArrayPlan.Event;
 import dev.belay.sim.ArraySimulation.Failure;
+import dev.belay.target.Hedge;
 import dev.belay.testing.Weather;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,7 +37,8 @@ final class ArrayShrinker {
 
   private boolean shrinkOnce() {
     boolean asks = shrinkAsks();
-    boolean rest = shrinkEvents() | shrinkMembers() | shrinkWeather() | simplifyAsks();
+    boolean rest =
+        shrinkHedge() | shrinkEvents() | shrinkMembers() | shrinkWeather() | simplifyAsks();
     return asks | rest;
   }
 
@@ -93,6 +95,11 @@ final class ArrayShrinker {
       any |= stillFails(smallest.plan().withEvents(fewer));
     }
     return any;
+  }
+
+  private boolean shrinkHedge() {
+    ArrayPlan plan = smallest.plan();
+    return plan.hedge().isOn() && stillFails(plan.withHedge(Hedge.NONE));
   }
 
   private boolean shrinkMembers() {

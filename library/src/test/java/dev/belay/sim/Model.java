@@ -130,6 +130,16 @@ final class Model {
     end[entry] = now;
   }
 
+  /** Whether it may be so that nobody knows what a granule holds. */
+  boolean mayBeAnything(int granule) {
+    for (int entry = head[granule]; entry != NONE; entry = next[entry]) {
+      if (value[entry] == ANYTHING && (state[entry] & (VISIBLE | MAY_SURVIVE)) != 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private int add(int granule, long holds, int by, int at) {
     int entry = free;
     if (entry == NONE) {
