@@ -36,5 +36,13 @@ final class Stage {
       parked.park(bio);
       return Verdict.TAKEN;
     }
+
+    /** Completes the bio that waits longest, as done; nothing happens if none waits. */
+    void letGo() {
+      Bio bio = parked.letGo();
+      if (bio != null) {
+        bio.complete();
+      }
+    }
   }
 }
