@@ -22,13 +22,18 @@ final class Parking implements Poller {
       return;
     }
     sleeper = Thread.currentThread();
-    if (!isWoken) {
-      // An interrupt is not for the loop, but would keep it from sleeping: it is put aside.
-      boolean interrupted = Thread.interrupted();
-      LockSupport.parkNanos(this, waitNanos);
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
+    // An interrupt is not for the loop: it is put aside until the sleep is over. It also leaves a
+    // permit, by which the next park returns at once.
+    boolean isInterrupted = false;
+    long start = System.nanoTime();
+    long leftNanos = waitNanos;
+    while (!isWoken && leftNanos > 0) {
+      LockSupport.parkNanos(this, leftNanos);
+      isInterrupted |= Thread.interrupted();
+      leftNanos = waitNanos - (System.nanoTime() - start);
+    }
+    if (isInterrupted) {
+      Thread.currentThread().interrupt();
     }
     isWoken = false;
   }
