@@ -73,6 +73,7 @@ final class FailingBuffers {
     }
   }
 
+  @SuppressWarnings("MustBeClosedChecker") // the thread that could close it has ended
   private static MemorySegment foreign(long bytes) {
     MemorySegment[] made = new MemorySegment[1];
     Thread owner =

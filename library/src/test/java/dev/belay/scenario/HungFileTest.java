@@ -241,6 +241,7 @@ final class HungFileTest {
 
   /** Whoever frees memory that a call is using gets the error, and not the call. */
   @Test
+  @SuppressWarnings("MustBeClosedChecker") // that is what it is about
   void memoryIsNotFreedUnderACall() throws Exception {
     the(hung).hang();
     Loop loop = Loop.threaded("freed");
