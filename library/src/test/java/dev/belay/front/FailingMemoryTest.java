@@ -93,10 +93,15 @@ final class FailingMemoryTest {
         }
         assertThat(context.held()).isZero();
         byte[] heap = new byte[512];
-        context.submit(write.prepareWrite(0, MemorySegment.ofArray(heap)));
-        assertThat(context.getEvents(1, 4, LONG).get(0).result())
-            .as("the same block, with a good buffer")
-            .isEqualTo(512);
+        for (MemorySegment good :
+            List.of(Arena.ofAuto().allocate(512, 512), MemorySegment.ofArray(heap))) {
+          context.submit(write.prepareWrite(0, cut));
+          context.getEvents(1, 4, LONG);
+          context.submit(write.prepareRead(0, good));
+          assertThat(context.getEvents(1, 4, LONG).get(0).result())
+              .as("the same block, with a good buffer")
+              .isEqualTo(512);
+        }
       }
     }
   }
