@@ -119,6 +119,25 @@ final class BufferPoolTest {
   }
 
   @Test
+  void whatLiesBesideAPoolIsNoneOfIt() {
+    try (Volume volume = Volume.start(loop, gate);
+        BufferPool pool = volume.newBuffers(512, 2)) {
+      long start = pool.slab().memory.address();
+      BufferPool.Buffer first = pool.take();
+      BufferPool.Buffer second = pool.take();
+      BufferPools pools = volume.pools();
+      assertThat(pools.begin(MemorySegment.ofAddress(start - 512))).isNull();
+      assertThat(pools.begin(MemorySegment.ofAddress(start + 1024))).isNull();
+      for (BufferPool.Buffer each : List.of(first, second)) {
+        assertThat(pools.begin(each.segment())).isSameAs(pool);
+        pool.takeBack(each.segment().address());
+        each.close();
+      }
+      assertThat(pool.free()).isEqualTo(2);
+    }
+  }
+
+  @Test
   void aBufferIsReturnedOnADrivenLoopAsWell() throws Exception {
     Loop driven = Loop.driven();
     Gate held = new Gate(driven, false);
