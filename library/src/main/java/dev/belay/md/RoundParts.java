@@ -2,6 +2,7 @@
 package dev.belay.md;
 
 import dev.belay.Held;
+import dev.belay.Op;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -161,5 +162,16 @@ final class RoundParts {
       isFull &= gapFrom[column] >= gapTo[column];
     }
     return isFull;
+  }
+
+  /** Whether they zero all of the slice. */
+  boolean isZeroes() {
+    boolean isZeroes = isFull();
+    for (int column = 0; isZeroes && column < firsts.length; column++) {
+      for (Part part = firsts[column]; part != null; part = part.nextInColumn) {
+        isZeroes &= part.bio().op() == Op.WRITE_ZEROES;
+      }
+    }
+    return isZeroes;
   }
 }

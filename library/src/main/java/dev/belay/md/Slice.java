@@ -138,6 +138,12 @@ final class Slice {
 
     @Override
     public void ended(Bio same) {
+      IoError why = bio.error();
+      if (bio.op() == Op.WRITE_ZEROES && why != null && why.errno() == Errno.EOPNOTSUPP) {
+        send(Op.WRITE, from, to, CancelFlag.NEVER, bio.isFua()); // the buffer has them too
+        goOn();
+        return;
+      }
       if (bio.op() == Op.READ) {
         readEnded(this);
       } else {
@@ -406,6 +412,12 @@ final class Slice {
   /** Writes a buffer, whatever flags go up. */
   void write(int place, int from, int to, boolean isFua) {
     transfers[place].send(Op.WRITE, from, to, CancelFlag.NEVER, isFua);
+  }
+
+  /** Writes what parity has become, as the members do zeroes if it is nothing else. */
+  void writeParity(int place, RoundParts parts, boolean isFua) {
+    Op op = parts.isZeroes() ? Op.WRITE_ZEROES : Op.WRITE;
+    transfers[place].send(op, parts.from, parts.to, CancelFlag.NEVER, isFua);
   }
 
   private void readEnded(Transfer transfer) {

@@ -341,7 +341,7 @@ final class WriteRound implements Slice.Round {
     }
     for (int place = slice.columns; place < slice.places; place++) {
       if (slice.isWritable(place)) {
-        slice.write(place, parts.from, parts.to, isFua);
+        slice.writeParity(place, parts, isFua);
       }
     }
     slice.goOn();

@@ -34,8 +34,8 @@ import org.jspecify.annotations.Nullable;
  * <p>A read goes straight to the member that has it. If that member is missing or fails the read,
  * the others are read and the bytes computed; what could not be read is written anew. A write is
  * cut into windows of at most 64 KiB, the slices of {@link StripeCache}, where writes of many
- * callers share the work on parity. A discard does nothing: what members make of one would tear
- * parity.
+ * callers share the work on parity. A discard zeroes whole rows, parity and all, if all members can
+ * do that without writing; else it does nothing, since what members make of one would tear parity.
  *
  * <p>The flag: until its slice commits, a write ends clean, window by window; so a long one may end
  * half done, half clean. Then data and parity are written whatever flags go up. A read that failed
@@ -48,6 +48,9 @@ import org.jspecify.annotations.Nullable;
 public final class Parity extends Device implements LevelWork {
   private static final int STEP_SLICES = 4;
 
+  /** How many rows of a discard are under way together. */
+  private static final int ROWS_TOGETHER = 8;
+
   private final Array array;
   private final ParityLayout layout;
   private final long memberBytes;
@@ -55,9 +58,12 @@ public final class Parity extends Device implements LevelWork {
   private final long chunkMask;
   private final int sliceBytes;
   private final Windows windows;
+  private final WholeRows wholeRows;
   private final Cutter chunks = this::cutAtChunks;
   private final Cutter slices = this::cutAtSlices;
+  private final Cutter rows = this::cutAtRows;
   private final BioEnd readEnd = this::readEnded;
+  private final BioEnd rowEnd = this::zeroesEnded;
 
   /**
    * @param memberBytes how much of each member the array uses, in whole chunks
@@ -72,6 +78,7 @@ public final class Parity extends Device implements LevelWork {
     cache = new StripeCache(array, layout, limits().logicalBlockBytes());
     sliceBytes = cache.sliceBytes();
     windows = new Windows();
+    wholeRows = new WholeRows();
     array.attach(this);
   }
 
@@ -150,8 +157,10 @@ public final class Parity extends Device implements LevelWork {
       read(bio);
     } else if (op == Op.FIND_HOLES) {
       findHoles(bio);
-    } else if (op == Op.DISCARD || bio.lengthBytes() == 0) {
+    } else if (bio.lengthBytes() == 0) {
       bio.complete();
+    } else if (op == Op.DISCARD) {
+      discard(bio);
     } else if (inSlice(bio.offsetBytes()) + bio.lengthBytes() <= sliceBytes) {
       cache.write(bio);
     } else {
@@ -222,6 +231,68 @@ public final class Parity extends Device implements LevelWork {
     @Override
     public Verdict map(Bio bio) {
       return begin(bio);
+    }
+  }
+
+  // --- Discards ---
+
+  /**
+   * A member may read as anything where it was told to discard, and parity would be wrong; zeroes,
+   * though, are what all members and parity agree about.
+   */
+  private void discard(Bio bio) {
+    boolean areZeroesFast = true;
+    for (Member member : array.writable()) {
+      areZeroesFast &= member.device().zeroesFast();
+    }
+    if (areZeroesFast) {
+      bio.split(rows, ROWS_TOGETHER);
+    } else {
+      bio.complete();
+    }
+  }
+
+  private long cutAtRows(Bio piece) {
+    long offset = piece.offsetBytes();
+    piece.remap(wholeRows, offset);
+    return Math.min(piece.lengthBytes(), layout.rowBytes() - offset % layout.rowBytes());
+  }
+
+  /** Where the rows of a discard begin. */
+  private final class WholeRows extends Device {
+    WholeRows() {
+      super(array.loop(), layout.level().word(), Parity.this.limits(), List.of());
+    }
+
+    @Override
+    public Verdict map(Bio bio) {
+      if (bio.lengthBytes() == layout.rowBytes()) {
+        zeroRow(bio);
+      } else {
+        bio.complete(); // there would be something to read, and nothing to gain
+      }
+      return Verdict.TAKEN;
+    }
+  }
+
+  /** Zeroes a row slice by slice, so that each is covered whole at once and nothing is read. */
+  private void zeroRow(Bio bio) {
+    long chunkBytes = layout.chunkBytes();
+    bio.setNote(layout.rowBytes() / sliceBytes);
+    for (long inChunk = 0; inChunk < chunkBytes; inChunk += sliceBytes) {
+      for (int column = 0; column < layout.columns(); column++) {
+        Bio clone = bio.newClone(rowEnd, column * chunkBytes + inChunk, sliceBytes);
+        clone.setOp(Op.WRITE_ZEROES).remap(windows, clone.offsetBytes()).submit();
+      }
+    }
+  }
+
+  private void zeroesEnded(Bio clone) {
+    Bio bio = clone.parent();
+    bio.join(clone);
+    bio.setNote(bio.note() - 1);
+    if (bio.note() == 0) {
+      bio.complete();
     }
   }
 
