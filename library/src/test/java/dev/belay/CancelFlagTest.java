@@ -25,6 +25,21 @@ final class CancelFlagTest {
   }
 
   @Test
+  void whicheverReasonComesFirstIsKept() {
+    for (CancelFlag.Reason first : CancelFlag.Reason.values()) {
+      for (CancelFlag.Reason second : CancelFlag.Reason.values()) {
+        CancelFlag parent = new CancelFlag();
+        CancelFlag flag = parent.child();
+        flag.raise(first);
+        flag.raise(second);
+        parent.raise(second);
+        assertThat(flag.reason()).isEqualTo(first);
+        assertThat(parent.reason()).isEqualTo(second);
+      }
+    }
+  }
+
+  @Test
   void aParentCountsForItsChildrenAndNotTheOtherWayRound() {
     CancelFlag parent = new CancelFlag();
     CancelFlag child = parent.child();
@@ -53,7 +68,13 @@ final class CancelFlagTest {
     assertThat(sooner.isRaised()).isTrue();
     clock.advance(1);
     assertThat(child.isRaised()).isTrue();
+    assertThat(child.reason()).isEqualTo(CancelFlag.Reason.DEADLINE);
     assertThat(flag.reason()).isEqualTo(CancelFlag.Reason.DEADLINE);
+    CancelFlag parent = new CancelFlag();
+    CancelFlag later = parent.withDeadline(clock, 100);
+    assertThat(later.isRaised()).isFalse();
+    parent.raise(CancelFlag.Reason.SCOPE);
+    assertThat(later.reason()).isEqualTo(CancelFlag.Reason.SCOPE);
     assertThat(CancelFlag.NEVER.withDeadline(Duration.ZERO).isRaised()).isTrue();
   }
 
