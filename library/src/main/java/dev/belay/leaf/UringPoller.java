@@ -10,6 +10,7 @@ import dev.belay.uring.Abi;
 import dev.belay.uring.Errno;
 import dev.belay.uring.Kernel;
 import dev.belay.uring.Ring;
+import dev.belay.uring.RingCalls;
 import dev.belay.uring.RingSetupException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -113,7 +114,7 @@ public final class UringPoller implements Poller, Waiting {
   private String trouble = "";
 
   private UringPoller() throws RingSetupException {
-    signal = new WakeSignal();
+    signal = new WakeSignal(RingCalls.LINUX);
     try {
       ring = Ring.open(SQ_ENTRIES, CQ_ENTRIES);
     } catch (RingSetupException | RuntimeException e) {

@@ -2,7 +2,7 @@
 package dev.belay.leaf;
 
 import dev.belay.uring.Errno;
-import dev.belay.uring.Kernel;
+import dev.belay.uring.RingCalls;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class WakeSignal {
   private static final int CLOSED = Integer.MIN_VALUE;
 
+  private final RingCalls calls;
   final int fd;
 
   /** How many threads are in {@link #send}, and the sign bit once it is closed. */
@@ -20,8 +21,9 @@ final class WakeSignal {
 
   private final AtomicBoolean gone = new AtomicBoolean();
 
-  WakeSignal() {
-    fd = Kernel.eventfd();
+  WakeSignal(RingCalls calls) {
+    this.calls = calls;
+    fd = calls.eventfd();
     if (fd < 0) {
       throw new IllegalStateException("there is no eventfd to be had: " + Errno.sentence(fd));
     }
@@ -30,9 +32,14 @@ final class WakeSignal {
   /** Wakes whoever polls the descriptor. Any thread; does not block. */
   void send() {
     if (users.incrementAndGet() > 0) {
-      Kernel.eventfdSignal(fd);
+      calls.signal(fd);
     }
     leave(users.decrementAndGet());
+  }
+
+  /** Sleeps until it was sent, or the time is over. On the loop's thread, before it is closed. */
+  void await(long atMostNanos) {
+    calls.await(fd, atMostNanos);
   }
 
   void close() {
@@ -41,7 +48,7 @@ final class WakeSignal {
 
   private void leave(int left) {
     if (left == CLOSED && gone.compareAndSet(false, true)) {
-      Kernel.close(fd);
+      calls.close(fd);
     }
   }
 }

@@ -94,6 +94,7 @@ public final class Kernel {
   private static final int OPENAT = ARM ? 56 : 257;
   private static final int FALLOCATE = ARM ? 47 : 285;
   private static final int EVENTFD2 = ARM ? 19 : 290;
+  private static final int PPOLL = ARM ? 73 : 271;
   private static final int PRLIMIT64 = ARM ? 261 : 302;
   private static final int STATX = ARM ? 291 : 332;
   private static final int FSTATFS = ARM ? 44 : 138;
@@ -105,6 +106,8 @@ public final class Kernel {
   private static final int PROT_READ_WRITE = 3;
   private static final int MAP_SHARED_POPULATE = 0x8001;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+
+  private static final long NANOS = 1_000_000_000L;
 
   private static final long BLKSSZGET = 0x1268;
   private static final long BLKPBSZGET = 0x127b;
@@ -372,6 +375,24 @@ public final class Kernel {
         return 0;
       }
       return taken < 0 ? taken : count.get(ValueLayout.JAVA_LONG, 0);
+    }
+  }
+
+  /**
+   * Waits until a descriptor can be read, or the time is over. Not repeated after a signal.
+   *
+   * @return 1 if it can be read, 0 if the time was over
+   */
+  public static int pollIn(int fd, long atMostNanos) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment polled = arena.allocate(Long.BYTES, Long.BYTES);
+      polled.set(ValueLayout.JAVA_INT, 0, fd);
+      polled.set(ValueLayout.JAVA_SHORT, Integer.BYTES, (short) Abi.POLLIN);
+      MemorySegment time = arena.allocate(2 * Long.BYTES, Long.BYTES);
+      long nanos = Math.max(0, atMostNanos);
+      time.set(ValueLayout.JAVA_LONG, 0, nanos / NANOS);
+      time.set(ValueLayout.JAVA_LONG, Long.BYTES, nanos % NANOS);
+      return (int) call(PPOLL, polled.address(), 1, time.address(), 0, 0, 0);
     }
   }
 

@@ -19,10 +19,12 @@ public final class Registry {
   private static final int VECTOR_BYTES = 16;
 
   private final Ring ring;
+  private final RingCalls calls;
   private final int ringFd;
 
-  Registry(Ring ring, int ringFd) {
+  Registry(Ring ring, RingCalls calls, int ringFd) {
     this.ring = ring;
+    this.calls = calls;
     this.ringFd = ringFd;
   }
 
@@ -172,6 +174,6 @@ public final class Registry {
 
   private int register(int operation, long argument, int count) {
     ring.checkMayRegister();
-    return (int) Kernel.call(Kernel.IO_URING_REGISTER, ringFd, operation, argument, count, 0, 0);
+    return calls.register(ringFd, operation, argument, count);
   }
 }

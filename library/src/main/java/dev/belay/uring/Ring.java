@@ -51,6 +51,7 @@ public final class Ring implements AutoCloseable {
   private static final int TIME_AT = 48;
   private static final long NANOS = 1_000_000_000L;
 
+  private final RingCalls calls;
   private final RingSetup setup;
   private final long sqes;
   private final int sqEntries;
@@ -76,7 +77,8 @@ public final class Ring implements AutoCloseable {
   private int sqTail;
   private int cqHead;
 
-  private Ring(RingSetup setup, long scratch) {
+  private Ring(RingCalls calls, RingSetup setup, long scratch) {
+    this.calls = calls;
     this.setup = setup;
     this.scratch = scratch;
     sqes = setup.sqesAddress;
@@ -88,7 +90,7 @@ public final class Ring implements AutoCloseable {
     errno = RawMemory.at(scratch, Kernel.errnoLayout().byteSize());
     RawMemory.putLong(scratch + ARGUMENT_AT + ARGUMENT_TIME_AT, scratch + TIME_AT);
     enterFd = setup.fd;
-    registry = new Registry(this, setup.fd);
+    registry = new Registry(this, calls, setup.fd);
   }
 
   /** Opens a ring with {@link #DEFAULT_FLAGS}; see {@link #open(int, int, int)}. */
@@ -108,6 +110,12 @@ public final class Ring implements AutoCloseable {
    * @throws UnsupportedOperationException if {@link Kernel#available()} is false
    */
   public static Ring open(int sqEntries, int cqEntries, int flags) throws RingSetupException {
+    return open(RingCalls.LINUX, sqEntries, cqEntries, flags);
+  }
+
+  /** The same on other calls than Linux's. */
+  public static Ring open(RingCalls calls, int sqEntries, int cqEntries, int flags)
+      throws RingSetupException {
     if (sqEntries < 1 || sqEntries > MAX_ENTRIES) {
       throw new IllegalArgumentException(
           "a submission queue has 1 to " + MAX_ENTRIES + " entries, not " + sqEntries);
@@ -121,22 +129,24 @@ public final class Ring implements AutoCloseable {
               + ", not "
               + cqEntries);
     }
-    RingSetup setup = new RingSetup(sqEntries, cqEntries, flags | Abi.SETUP_CQSIZE);
+    RingSetup setup = new RingSetup(calls, sqEntries, cqEntries, flags | Abi.SETUP_CQSIZE);
     long scratch = Kernel.mmapAnonymous(Kernel.pageBytes());
     if (scratch < 0) {
       setup.release();
       throw new RingSetupException((int) -scratch);
     }
-    return new Ring(setup, scratch);
+    return new Ring(calls, setup, scratch);
   }
 
   /**
    * Makes the calling thread the owner, once, and enables the ring.
    *
+   * @return 0, or the negated error number with which the kernel refused to enable it: then it
+   *     takes no entry either
    * @throws IllegalStateException if the ring has an owner already or is closed, or on a virtual
    *     thread
    */
-  public void start() {
+  public int start() {
     checkOpen();
     if (owner != null) {
       throw new IllegalStateException("the ring belongs already to " + owner);
@@ -145,18 +155,14 @@ public final class Ring implements AutoCloseable {
       throw new IllegalStateException(
           "a ring needs a platform thread of its own, and this is a virtual one");
     }
-    if ((setup.flags & Abi.SETUP_R_DISABLED) != 0) {
-      int result = registry.enableRing();
-      if (result < 0) {
-        throw new IllegalStateException("the ring cannot be enabled: " + Errno.sentence(result));
-      }
-    }
+    int result = (setup.flags & Abi.SETUP_R_DISABLED) != 0 ? registry.enableRing() : 0;
     owner = Thread.currentThread();
     int slot = registry.registerRingFd();
     if (slot >= 0) {
       enterFd = slot;
       enterFlags = Abi.ENTER_REGISTERED_RING;
     }
+    return result;
   }
 
   /**
@@ -491,21 +497,13 @@ public final class Ring implements AutoCloseable {
     return count;
   }
 
-  /** Linked as an ordinary call, never a critical one: it may sleep, and a submit takes 20 us. */
   private int enter(int count, int minComplete, int flags, long argument, int argumentBytes) {
     RawMemory.putIntRelease(setup.sqTail, sqTail);
-    long result =
-        Kernel.call(
-            errno,
-            Kernel.IO_URING_ENTER,
-            enterFd,
-            count,
-            minComplete,
-            flags | enterFlags,
-            argument,
-            argumentBytes);
+    int result =
+        calls.enter(
+            errno, enterFd, count, minComplete, flags | enterFlags, argument, argumentBytes);
     sqHead = RawMemory.getIntAcquire(setup.sqHead);
-    return (int) result;
+    return result;
   }
 
   // Reaping.

@@ -31,6 +31,7 @@ final class RingSetup {
     Abi.SETUP_SUBMIT_ALL
   };
 
+  private final RingCalls calls;
   final int fd;
   final int flags;
   final int features;
@@ -52,16 +53,18 @@ final class RingSetup {
   /**
    * @throws RingSetupException with the error number, if there is no ring to be had
    */
-  RingSetup(int sqEntries, int cqEntries, int wantedFlags) throws RingSetupException {
+  RingSetup(RingCalls calls, int sqEntries, int cqEntries, int wantedFlags)
+      throws RingSetupException {
+    this.calls = calls;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment params = arena.allocate(PARAMS_BYTES, 8);
-      fd = setUp(params, sqEntries, cqEntries, wantedFlags);
+      fd = setUp(calls, params, sqEntries, cqEntries, wantedFlags);
       this.sqEntries = params.get(ValueLayout.JAVA_INT, 0);
       this.cqEntries = params.get(ValueLayout.JAVA_INT, 4);
       flags = params.get(ValueLayout.JAVA_INT, 8);
       features = params.get(ValueLayout.JAVA_INT, 20);
       if ((features & NEEDED_FEATURES) != NEEDED_FEATURES) {
-        Kernel.close(fd);
+        calls.close(fd);
         throw new RingSetupException(Errno.ENOSYS);
       }
       int array = sqOffset(params, 6);
@@ -70,8 +73,8 @@ final class RingSetup {
               array + (long) this.sqEntries * Integer.BYTES,
               cqOffset(params, 5) + (long) this.cqEntries * CQE_BYTES);
       sqesBytes = (long) this.sqEntries * SQE_BYTES;
-      ringsAddress = Kernel.mmapShared(fd, ringsBytes, 0);
-      sqesAddress = Kernel.mmapShared(fd, sqesBytes, SQES_MAPPING);
+      ringsAddress = calls.map(fd, ringsBytes, 0);
+      sqesAddress = calls.map(fd, sqesBytes, SQES_MAPPING);
       if (ringsAddress < 0 || sqesAddress < 0) {
         release();
         throw new RingSetupException((int) -(ringsAddress < 0 ? ringsAddress : sqesAddress));
@@ -95,15 +98,16 @@ final class RingSetup {
   /** Gives the mappings and the descriptor back; the kernel then drops the ring. */
   void release() {
     if (sqesAddress > 0) {
-      Kernel.munmap(sqesAddress, sqesBytes);
+      calls.unmap(sqesAddress, sqesBytes);
     }
     if (ringsAddress > 0) {
-      Kernel.munmap(ringsAddress, ringsBytes);
+      calls.unmap(ringsAddress, ringsBytes);
     }
-    Kernel.close(fd);
+    calls.close(fd);
   }
 
-  private static int setUp(MemorySegment params, int sqEntries, int cqEntries, int wantedFlags)
+  private static int setUp(
+      RingCalls calls, MemorySegment params, int sqEntries, int cqEntries, int wantedFlags)
       throws RingSetupException {
     int asked = wantedFlags;
     int given = 0;
@@ -111,15 +115,15 @@ final class RingSetup {
       params.fill((byte) 0);
       params.set(ValueLayout.JAVA_INT, 4, cqEntries);
       params.set(ValueLayout.JAVA_INT, 8, asked);
-      long result = Kernel.call(Kernel.IO_URING_SETUP, sqEntries, params.address(), 0, 0, 0, 0);
+      int result = calls.setUp(sqEntries, params.address());
       if (result >= 0) {
-        return (int) result;
+        return result;
       }
       while (given < GIVEN_UP_IN_TURN.length && (asked & GIVEN_UP_IN_TURN[given]) == 0) {
         given++;
       }
       if (result != -Errno.EINVAL || given == GIVEN_UP_IN_TURN.length) {
-        throw new RingSetupException((int) -result);
+        throw new RingSetupException(-result);
       }
       asked &= ~GIVEN_UP_IN_TURN[given];
       if (GIVEN_UP_IN_TURN[given] == Abi.SETUP_DEFER_TASKRUN) {
