@@ -76,6 +76,11 @@ final class ChannelFile implements FileCalls {
   }
 
   @Override
+  public boolean isBlockDevice() {
+    return false;
+  }
+
+  @Override
   public boolean isDirect() {
     return false;
   }

@@ -12,6 +12,8 @@ import java.lang.foreign.MemorySegment;
 interface FileCalls {
   Limits limits();
 
+  boolean isBlockDevice();
+
   /** Whether transfers bypass the page cache, and so must begin and end at blocks. */
   boolean isDirect();
 

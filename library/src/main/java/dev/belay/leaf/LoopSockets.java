@@ -23,7 +23,7 @@ public final class LoopSockets {
   public static Sockets of(Loop loop, KeepAlive keepAlive) {
     String missing = UringPoller.tryOn(loop);
     if (missing.isEmpty() && loop.poller() instanceof UringPoller poller) {
-      UringSockets sockets = poller.sockets(loop);
+      UringSockets sockets = poller.sockets();
       sockets.setKeepAlive(keepAlive);
       return sockets;
     }

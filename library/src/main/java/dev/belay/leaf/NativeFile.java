@@ -135,7 +135,8 @@ final class NativeFile implements FileCalls {
     return fd;
   }
 
-  boolean isBlockDevice() {
+  @Override
+  public boolean isBlockDevice() {
     return isBlockDevice;
   }
 

@@ -16,6 +16,9 @@ final class SocketOp {
 
   boolean mustStop;
 
+  /** How often in a row the kernel said that it is to be asked again. */
+  int repeats;
+
   SocketOp(SocketOwner owner, int index) {
     this.owner = owner;
     this.index = index;

@@ -61,6 +61,8 @@ public final class UringFile extends Device {
 
   private static final int PUNCH = Kernel.FALLOC_PUNCH_HOLE | Kernel.FALLOC_KEEP_SIZE;
   private static final int ZERO = Kernel.FALLOC_ZERO_RANGE | Kernel.FALLOC_KEEP_SIZE;
+
+  /** Nothing that the kernel is ever given: mode 0 of fallocate allocates, and zeroes nothing. */
   private static final int BY_WRITING = 0;
 
   /** The kernel's own word for EINTR, which a worker that was asked to stop can let out. */
@@ -75,7 +77,7 @@ public final class UringFile extends Device {
 
   private final UringPoller poller;
   private final ThreadFile seeker;
-  private final NativeFile file;
+  private final FileCalls file;
   private final FileOptions options;
   private final UringTuning tuning;
   private final int target;
@@ -87,7 +89,10 @@ public final class UringFile extends Device {
   private final Cutter zeroWrites;
   private final Arena arena = Arena.ofShared();
   private MemorySegment zeroes = MemorySegment.NULL;
+
+  /** How the next zeroes are asked for; what is with the kernel has its own in its slot. */
   private int zeroMode;
+
   private boolean canDiscard = true;
   private boolean syncsSeparately;
   private boolean isClosed;
@@ -95,8 +100,18 @@ public final class UringFile extends Device {
   private long inFlightBytes;
   private @Nullable SendRecorder recorder;
 
-  private UringFile(
-      Loop loop, NativeFile file, UringPoller poller, FileOptions options, UringTuning tuning) {
+  /**
+   * @param fd the file's descriptor, which closing the file closes
+   * @param mayHang whether a call may sleep for as long as somebody else likes
+   */
+  UringFile(
+      Loop loop,
+      FileCalls file,
+      int fd,
+      boolean mayHang,
+      UringPoller poller,
+      FileOptions options,
+      UringTuning tuning) {
     super(loop, "file", limits(file.limits(), tuning), List.of());
     this.file = file;
     zeroMode = file.isBlockDevice() ? ZERO : PUNCH;
@@ -104,13 +119,12 @@ public final class UringFile extends Device {
     this.options = options;
     this.tuning = tuning;
     seeker = new ThreadFile(loop, file, options, SEEKER_DEPTH, SEEKER_THREADS);
-    poller.addSlots(tuning.depth());
-    int slot = poller.registerFile(file.fd());
+    poller.files().addSlots(tuning.depth());
+    int slot = poller.registerFile(fd);
     isRegistered = slot >= 0;
-    target = isRegistered ? slot : file.fd();
+    target = isRegistered ? slot : fd;
     // The kernel must not try what may hang inline: that would be on the loop's thread.
-    sqeFlags =
-        (isRegistered ? Abi.SQE_FIXED_FILE : 0) | (file.mayHang().isEmpty() ? 0 : Abi.SQE_ASYNC);
+    sqeFlags = (isRegistered ? Abi.SQE_FIXED_FILE : 0) | (mayHang ? Abi.SQE_ASYNC : 0);
     long pieceBytes = limits().largestTransferBytes();
     pieces = piece -> cut(piece, pieceBytes);
     ranges = piece -> cut(piece, RANGE_BYTES);
@@ -135,7 +149,9 @@ public final class UringFile extends Device {
   static UringFile over(Loop loop, NativeFile file, FileOptions options, UringTuning tuning)
       throws IOException {
     try {
-      return new UringFile(loop, file, UringPoller.of(loop), options, tuning);
+      boolean mayHang = !file.mayHang().isEmpty();
+      return new UringFile(
+          loop, file, file.fd(), mayHang, UringPoller.of(loop), options, tuning);
     } catch (IOException | RuntimeException e) {
       file.close();
       throw e;
@@ -215,7 +231,7 @@ public final class UringFile extends Device {
   private void send(Bio bio) {
     inFlight++;
     inFlightBytes += weight(bio);
-    poller.send(bio);
+    poller.files().send(bio);
   }
 
   private void writeZeroes(Bio bio) {
@@ -230,36 +246,42 @@ public final class UringFile extends Device {
   }
 
   /** Makes the entry that sends a bio, or what is left of it; its flag was down just now. */
-  void prepare(Ring ring, Bio bio, int doneBytes, byte mode, long token) {
-    int done = mode == SYNCING ? 0 : doneBytes;
+  void prepare(Ring ring, RingSlot slot, Bio bio) {
+    byte mode = slot.mode;
+    int done = mode == SYNCING ? 0 : slot.doneBytes;
     long offset = bio.offsetBytes() + done;
     long length = bio.lengthBytes() - done;
     if (recorder != null) {
       recorder.sending(bio, offset, length);
     }
     Op op = bio.op();
+    long token = slot.token;
     int flags = mode == BY_WORKER ? sqeFlags | Abi.SQE_ASYNC : sqeFlags;
     if (op.hasBuffer() && mode != SYNCING) {
       long address = bio.address() + done;
       int rwFlags = bio.isFua() && op == Op.WRITE && !syncsSeparately ? Kernel.RWF_DSYNC : 0;
-      int slot = poller.bufferSlot(address, length);
+      slot.how = rwFlags;
+      int buffer = poller.bufferSlot(address, length);
       int bytes = (int) length;
       if (op == Op.READ) {
-        if (slot >= 0) {
-          ring.readFixed(target, address, bytes, offset, slot, 0, flags, token);
+        if (buffer >= 0) {
+          ring.readFixed(target, address, bytes, offset, buffer, 0, flags, token);
         } else {
           ring.read(target, address, bytes, offset, 0, flags, token);
         }
-      } else if (slot >= 0) {
-        ring.writeFixed(target, address, bytes, offset, slot, rwFlags, flags, token);
+      } else if (buffer >= 0) {
+        ring.writeFixed(target, address, bytes, offset, buffer, rwFlags, flags, token);
       } else {
         ring.write(target, address, bytes, offset, rwFlags, flags, token);
       }
     } else if (op == Op.FLUSH || mode == SYNCING) {
       ring.fsync(target, Abi.FSYNC_DATASYNC, sqeFlags, token);
     } else {
-      int how = op == Op.DISCARD ? PUNCH : zeroMode;
-      ring.fallocate(target, how, offset, length, sqeFlags, token);
+      if (mode == FRESH) {
+        // Where it is known by now that only writing helps, the kernel says so once more.
+        slot.how = op == Op.DISCARD ? PUNCH : zeroMode == PUNCH ? PUNCH : ZERO;
+      }
+      ring.fallocate(target, slot.how, offset, length, sqeFlags, token);
     }
   }
 
@@ -270,46 +292,73 @@ public final class UringFile extends Device {
     return bio.op().hasBuffer() && !syncsSeparately;
   }
 
+  /** Whether the kernel's answer is no answer: it wants to be asked again. */
+  static boolean isToRepeat(int result) {
+    return result == -Errno.EAGAIN || result == -Errno.EINTR || result == -ERESTARTSYS;
+  }
+
   /** What follows upon the kernel's answer: how the bio is sent once more, or ENDED. */
-  byte next(Bio bio, int doneBytes, byte mode, int result) {
-    if (result == -Errno.EAGAIN || result == -Errno.EINTR || result == -ERESTARTSYS) {
-      return mode == SYNCING ? SYNCING : BY_WORKER;
+  byte next(RingSlot slot, Bio bio, int result) {
+    if (isToRepeat(result)) {
+      return slot.mode == SYNCING ? SYNCING : BY_WORKER;
     }
-    if (mode == SYNCING || bio.op() == Op.FLUSH) {
+    if (slot.mode == SYNCING || bio.op() == Op.FLUSH) {
       return ENDED;
     }
     if (!bio.op().hasBuffer()) {
       if (result == 0) {
         return bio.isFua() ? SYNCING : ENDED;
       }
-      if (result == -Errno.EOPNOTSUPP && bio.op() == Op.WRITE_ZEROES) {
-        zeroMode = zeroMode == PUNCH ? ZERO : BY_WRITING;
-        return zeroMode == ZERO ? AGAIN : ENDED;
-      }
-      return ENDED;
+      return result == -Errno.EOPNOTSUPP && bio.op() == Op.WRITE_ZEROES
+          ? zeroOtherwise(slot)
+          : ENDED;
     }
-    boolean syncs = bio.isFua() && bio.op() == Op.WRITE;
-    if (result == -Errno.EOPNOTSUPP && syncs && !syncsSeparately) {
+    boolean syncs = bio.isFua() && bio.op() == Op.WRITE && slot.how == 0;
+    if (result == -Errno.EOPNOTSUPP && slot.how != 0) {
       syncsSeparately = true;
       return AGAIN;
     }
     if (result <= 0) {
       return ENDED;
     }
-    if (result == bio.lengthBytes() - doneBytes) {
-      return syncs && syncsSeparately ? SYNCING : ENDED;
+    if (result == bio.lengthBytes() - slot.doneBytes) {
+      return syncs ? SYNCING : ENDED;
     }
     // A direct transfer that stops within a block met the end of the file.
     return file.isDirect() && result % limits().logicalBlockBytes() != 0 ? ENDED : AGAIN;
   }
 
-  /** The bio is with the kernel no more: makes room for the next. */
-  void left(Bio bio) {
+  /** The file cannot zero a range as it was asked to for this bio; others may know that already. */
+  private byte zeroOtherwise(RingSlot slot) {
+    if (slot.how == PUNCH) {
+      zeroMode = zeroMode == PUNCH ? ZERO : zeroMode;
+      slot.how = ZERO;
+      return AGAIN;
+    }
+    zeroMode = BY_WRITING;
+    return ENDED;
+  }
+
+  /** A transfer moved all its bytes. */
+  void ended(Bio bio) {
+    left(bio);
+    bio.complete();
+    sendParked();
+  }
+
+  /** The bio is with the kernel no more. */
+  private void left(Bio bio) {
     inFlight--;
     inFlightBytes -= weight(bio);
+  }
+
+  /** There is room for others. */
+  private void sendParked() {
     for (Bio next = backlog.peek(); next != null && hasRoom(next); next = backlog.peek()) {
       Bio free = backlog.letGo();
-      if (free != null) {
+      if (free != null && free.op() == Op.WRITE_ZEROES && zeroMode == BY_WRITING) {
+        writeZeroes(free);
+      } else if (free != null) {
         send(free);
       }
     }
@@ -333,6 +382,7 @@ public final class UringFile extends Device {
     } else {
       fail(bio, doneBytes, mode, result);
     }
+    sendParked();
   }
 
   private void fail(Bio bio, int doneBytes, byte mode, int result) {
@@ -350,15 +400,11 @@ public final class UringFile extends Device {
                   file.currentSizeBytes(),
                   limits().sizeBytes());
     } else {
-      String what = mode == SYNCING ? "making durable the " + bio.op() : bio.op().toString();
       sentence =
           options.path()
               + ": "
-              + what
-              + " of "
-              + bio.lengthBytes()
-              + " bytes at "
-              + bio.offsetBytes()
+              + (mode == SYNCING ? "making durable the " : "")
+              + what(bio)
               + " failed"
               + (done > 0 ? " after " + done : "");
     }
@@ -367,7 +413,11 @@ public final class UringFile extends Device {
     bio.complete();
   }
 
-  // --- The flag ---
+  private static String what(Bio bio) {
+    return bio.op() + " of " + bio.lengthBytes() + " bytes at " + bio.offsetBytes();
+  }
+
+  // --- What was not sent, and will not be ---
 
   /** The flag was up before the bio, or the rest of it, was sent. */
   void stopped(Bio bio, int doneBytes, byte mode) {
@@ -377,6 +427,34 @@ public final class UringFile extends Device {
     } else {
       cancel(bio, mode == SYNCING ? 0 : doneBytes);
     }
+    sendParked();
+  }
+
+  /** The kernel takes nothing any more, and never took the bio, or the rest of it. */
+  void refused(Bio bio, int doneBytes, byte mode, int result) {
+    String sentence =
+        "%s: the %s was not sent: the kernel takes no requests from the ring any more"
+            .formatted(options.path(), what(bio));
+    failUnsent(bio, doneBytes, mode, new IoError(-result, sentence));
+  }
+
+  /** The bio, or the rest of it, could not be sent because of a defect. */
+  void dropped(Bio bio, int doneBytes, byte mode, Throwable defect) {
+    String sentence = options.path() + ": the " + what(bio) + " was not sent: " + defect;
+    failUnsent(bio, doneBytes, mode, new IoError(Errno.EIO, sentence));
+  }
+
+  private void failUnsent(Bio bio, int doneBytes, byte mode, IoError error) {
+    left(bio);
+    if (mode == FRESH) {
+      bio.recordFailed(error, State.CLEAN);
+    } else {
+      int done = mode == SYNCING ? 0 : doneBytes;
+      bio.mark(done, bio.lengthBytes() - done, State.UNKNOWN);
+      bio.recordFailed(error, State.DONE);
+    }
+    bio.complete();
+    sendParked();
   }
 
   private void stoppedByKernel(Bio bio, int doneBytes, byte mode) {
@@ -403,7 +481,7 @@ public final class UringFile extends Device {
   @Override
   public void showHeld(Held held) {
     backlog.showHeld(held, "waits for a place in flight");
-    poller.showHeld(this, held);
+    poller.files().showHeld(this, held);
     seeker.showHeld(held);
   }
 

@@ -209,14 +209,28 @@ final class UringListener implements Sockets.Listener, SocketOwner {
     if (result >= 0) {
       hasComplained = false;
       if (isClosed.get()) {
-        Kernel.close(result);
+        sockets.close(result);
       } else {
-        UringWire wire = sockets.adopt(result, peerOf(result));
-        if (wire != null) {
-          accepted.accept(wire);
-        }
+        take(op, result, flags);
+        return;
       }
     }
+    acceptNext(op, result, flags);
+  }
+
+  /** A connection; the next is waited for whatever becomes of this one. */
+  private void take(SocketOp op, int connection, int flags) {
+    try {
+      UringWire wire = sockets.adopt(connection, peerOf(connection));
+      if (wire != null) {
+        accepted.accept(wire);
+      }
+    } finally {
+      acceptNext(op, connection, flags);
+    }
+  }
+
+  private void acceptNext(SocketOp op, int result, int flags) {
     if ((flags & Abi.CQE_F_MORE) != 0) {
       return;
     }
@@ -225,16 +239,13 @@ final class UringListener implements Sockets.Listener, SocketOwner {
     } else if (result == -Errno.EINVAL && acceptsMany) {
       acceptsMany = false;
       sockets.submit(op);
-    } else if (result >= 0 || isPassing(result)) {
+    } else if (result >= 0 || result == -Errno.ECONNABORTED) {
       sockets.submit(op);
+    } else if (UringSockets.isToRepeat(result)) {
+      sockets.repeat(op);
     } else {
       pause(op, result);
     }
-  }
-
-  /** The fault of one connection, or none at all. */
-  private static boolean isPassing(int result) {
-    return result == -Errno.ECONNABORTED || result == -Errno.EAGAIN || result == -Errno.EINTR;
   }
 
   private void pause(SocketOp op, int result) {

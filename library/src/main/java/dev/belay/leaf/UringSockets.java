@@ -2,6 +2,7 @@
 package dev.belay.leaf;
 
 import dev.belay.Loop;
+import dev.belay.Timers;
 import dev.belay.net.Address;
 import dev.belay.net.Gather;
 import dev.belay.net.KeepAlive;
@@ -9,9 +10,9 @@ import dev.belay.net.Sockets;
 import dev.belay.net.Wire;
 import dev.belay.uring.Abi;
 import dev.belay.uring.Errno;
-import dev.belay.uring.Kernel;
 import dev.belay.uring.Message;
 import dev.belay.uring.Ring;
+import dev.belay.uring.RingCalls;
 import dev.belay.uring.SocketEntries;
 import java.io.IOException;
 import java.util.ArrayDeque;
@@ -47,9 +48,13 @@ final class UringSockets implements Sockets {
   private static final long FAREWELL_STEP_NANOS = 50_000_000;
   private static final int SPARE_MESSAGES = 64;
 
+  /** How long an operation rests that the kernel does not do, but wants to be asked for again. */
+  private static final long REST_NANOS = 2_000_000;
+
   private final Loop loop;
   private final UringPoller poller;
   private final Ring ring;
+  private final RingCalls calls;
   private final SocketEntries entries;
   private volatile KeepAlive keepAlive = KeepAlive.DEFAULT;
 
@@ -67,6 +72,8 @@ final class UringSockets implements Sockets {
   private UringWire[] wanting = new UringWire[16];
   private int wantingCount;
 
+  private final ArrayDeque<SocketOp> resting = new ArrayDeque<>();
+  private final Timers.Timer rest;
   private final ArrayDeque<Runnable> soon = new ArrayDeque<>();
   private final ArrayDeque<Message> spare = new ArrayDeque<>();
   private final List<UringConnect> connecting = new ArrayList<>();
@@ -74,10 +81,12 @@ final class UringSockets implements Sockets {
   private boolean isOver;
 
   /** For {@link UringPoller}, which has one. */
-  UringSockets(Loop loop, UringPoller poller, Ring ring) {
+  UringSockets(Loop loop, UringPoller poller, Ring ring, RingCalls calls) {
     this.loop = loop;
     this.poller = poller;
     this.ring = ring;
+    this.calls = calls;
+    rest = loop.timers().newTimer(this::rested);
     entries = new SocketEntries(ring);
     loop.beforeClose(this::farewell);
   }
@@ -121,10 +130,15 @@ final class UringSockets implements Sockets {
   /** A connected socket becomes a wire, unless the loop has closed: then it is closed, and null. */
   @Nullable UringWire adopt(int fd, String peer) {
     if (isOver) {
-      Kernel.close(fd);
+      close(fd);
       return null;
     }
     return new UringWire(this, fd, peer);
+  }
+
+  /** Closes a descriptor of which the kernel has nothing any more. */
+  void close(int fd) {
+    calls.close(fd);
   }
 
   boolean isOver() {
@@ -173,7 +187,35 @@ final class UringSockets implements Sockets {
       if (op.state == SocketOp.SENT) {
         op.isStopping = true;
         push(op.index | STOP);
+      } else {
+        rested();
       }
+    }
+  }
+
+  /** Whether the kernel's answer is no answer: it wants to be asked again. */
+  static boolean isToRepeat(int result) {
+    return result == -Errno.EAGAIN || result == -Errno.EINTR;
+  }
+
+  /** The kernel wants to be asked again: at once, and from then on only after a rest. */
+  void repeat(SocketOp op) {
+    if (op.repeats < 2) {
+      submit(op);
+      return;
+    }
+    op.state = SocketOp.QUEUED;
+    resting.add(op);
+    if (isOver) {
+      rested();
+    } else if (!rest.isSet()) {
+      rest.set(loop.clock().after(REST_NANOS));
+    }
+  }
+
+  private void rested() {
+    for (SocketOp op = resting.poll(); op != null; op = resting.poll()) {
+      push(op.index);
     }
   }
 
@@ -235,20 +277,21 @@ final class UringSockets implements Sockets {
     return wantingCount == 0 && soon.isEmpty();
   }
 
-  /** Makes entries of what is wanted. False if the loop may not sleep yet. */
+  /**
+   * Makes entries of what is wanted; stops when the kernel takes nothing.
+   *
+   * @return false if somebody was told of something, and the loop may not sleep yet
+   */
   boolean prepare() {
     boolean isQuiet = gather();
-    while (rowHead != rowTail) {
-      if (!poller.makeRoom()) {
-        return false;
-      }
+    while (rowHead != rowTail && poller.makeRoom()) {
       int code = row[rowHead++ & (row.length - 1)];
       SocketOp op = at(code);
       long token = TOKEN | code;
       if ((code & STOP) != 0) {
         if (op.state == SocketOp.SENT) {
           ring.cancel(TOKEN | op.index, 0, token);
-          poller.prepared(code);
+          poller.preparedForSocket(code);
         } else {
           stopped(op);
           isQuiet = false;
@@ -259,7 +302,35 @@ final class UringSockets implements Sockets {
       } else {
         op.state = SocketOp.SENT;
         op.owner.prepare(entries, op, token);
-        poller.prepared(code);
+        poller.preparedForSocket(code);
+      }
+    }
+    return isQuiet;
+  }
+
+  /** Whether something is wanted that has no entry yet. */
+  boolean hasMore() {
+    return rowHead != rowTail;
+  }
+
+  /**
+   * The kernel will never take what is wanted.
+   *
+   * @return false if somebody was told so
+   */
+  boolean failRow(int result) {
+    boolean isQuiet = true;
+    for (int left = rowTail - rowHead; left > 0; left--) {
+      int code = row[rowHead++ & (row.length - 1)];
+      SocketOp op = at(code);
+      if ((code & STOP) == 0) {
+        answered(op, op.mustStop ? -Errno.ECANCELED : result, 0);
+        isQuiet = false;
+      } else if (op.state == SocketOp.SENT) {
+        push(code); // the kernel has it, and nobody can have it stopped
+      } else {
+        stopped(op);
+        isQuiet = false;
       }
     }
     return isQuiet;
@@ -289,6 +360,7 @@ final class UringSockets implements Sockets {
       op.state = SocketOp.IDLE;
       op.mustStop = false;
     }
+    op.repeats = isToRepeat(result) ? op.repeats + 1 : 0;
     op.owner.answered(op, result, flags);
   }
 
@@ -303,6 +375,7 @@ final class UringSockets implements Sockets {
   private void farewell() {
     RuntimeException defect = null;
     isOver = true;
+    rested();
     List.copyOf(connecting).forEach(UringConnect::farewell);
     for (int i = 0; i < opCount; i++) {
       SocketOp op = ops[i];
@@ -310,9 +383,9 @@ final class UringSockets implements Sockets {
         op.owner.farewell();
       }
     }
-    long start = System.nanoTime();
+    long start = loop.clock().nanos();
     while (freeCount < opCount || !soon.isEmpty()) {
-      if (System.nanoTime() - start > FAREWELL_NANOS) {
+      if (loop.clock().nanos() - start > FAREWELL_NANOS) {
         throw new IllegalStateException(
             opCount - freeCount + " socket operations were not answered when the loop closed");
       }
@@ -321,6 +394,8 @@ final class UringSockets implements Sockets {
         poller.reap();
       } catch (RuntimeException e) {
         defect = e; // of one that was told; the others have to be told, too
+      } catch (Error e) {
+        defect = new IllegalStateException(e);
       }
     }
     spare.forEach(Message::close);

@@ -9,7 +9,6 @@ import dev.belay.net.Wire;
 import dev.belay.net.WireEnd;
 import dev.belay.uring.Abi;
 import dev.belay.uring.Errno;
-import dev.belay.uring.Kernel;
 import dev.belay.uring.Message;
 import dev.belay.uring.SocketEntries;
 import java.util.function.Consumer;
@@ -114,7 +113,13 @@ final class UringWire implements Wire, SocketOwner {
     wanting = null;
     sending = sender; // so that wanting to send within the call does not enter it into the row
     into.clear();
-    sender.gather(into);
+    try {
+      sender.gather(into);
+    } catch (RuntimeException | Error defect) {
+      // Nobody knows what it wanted to send; so nothing is sent behind that.
+      endSend(sender, -Errno.EIO);
+      throw defect;
+    }
     ranges = into.count();
     if (ranges == 0 || closed != null) {
       sending = null;
@@ -175,31 +180,33 @@ final class UringWire implements Wire, SocketOwner {
 
   @Override
   public void answered(SocketOp op, int result, int flags) {
-    if (op == receiveOp) {
-      received(result, flags);
-    } else if (op == sendOp) {
-      sent(result);
-    } else if (result > 0) {
-      hangUp.noticed((result & Abi.POLLERR) != 0);
+    try {
+      if (op == receiveOp) {
+        received(result, flags);
+      } else if (op == sendOp) {
+        sent(result);
+      } else if (UringSockets.isToRepeat(result) && closed == null) {
+        sockets.repeat(watchOp);
+      } else if (result > 0) {
+        hangUp.noticed((result & Abi.POLLERR) != 0);
+      }
+    } finally {
+      settle();
     }
-    settle();
-  }
-
-  private static boolean isToRepeat(int result) {
-    return result == -Errno.EAGAIN || result == -Errno.EINTR;
   }
 
   private void received(int result, int flags) {
     WireEnd end = receiving;
-    if (isToRepeat(result) && closed == null) {
-      sockets.submit(receiveOp);
+    if (UringSockets.isToRepeat(result) && closed == null) {
+      sockets.repeat(receiveOp);
       return;
     }
     hasMore = (flags & Abi.CQE_F_SOCK_NONEMPTY) != 0;
     receiving = null;
     hangUp.received(result);
     if (end != null) {
-      end.ended(result);
+      // Whoever receives cannot know that the loop closed the wire, and must not ask for more.
+      end.ended(isClosedByLoop && result > 0 ? -Errno.ECANCELED : result);
     }
   }
 
@@ -209,18 +216,24 @@ final class UringWire implements Wire, SocketOwner {
       return;
     }
     boolean isPart = result > 0 && result < unsentBytes;
-    if (closed == null && (isPart || isToRepeat(result))) {
+    if (closed == null && (isPart || UringSockets.isToRepeat(result))) {
       goOn(Math.max(0, result));
       return;
     }
+    endSend(sender, result == unsentBytes ? 0 : isPart ? -Errno.ECANCELED : result);
+  }
+
+  private void endSend(Sender sender, int outcome) {
     sending = null;
-    int outcome = result == unsentBytes ? 0 : isPart ? -Errno.ECANCELED : result;
     if (outcome < 0) {
       canSend = false;
       wanting = null;
     }
-    sender.sent(outcome);
-    wantAgain();
+    try {
+      sender.sent(outcome);
+    } finally {
+      wantAgain();
+    }
   }
 
   private void goOn(int sentBytes) {
@@ -229,7 +242,7 @@ final class UringWire implements Wire, SocketOwner {
     if (ranges > 1 && message != null) {
       message.skip(sentBytes);
     }
-    sockets.submit(sendOp);
+    sockets.repeat(sendOp);
   }
 
   // --- Going ---
@@ -265,7 +278,7 @@ final class UringWire implements Wire, SocketOwner {
       return;
     }
     leave();
-    Kernel.close(fd);
+    sockets.close(fd);
     WireEnd waiting = hangUp.close();
     if (waiting != null) {
       waiting.ended(-Errno.ECANCELED);
@@ -320,7 +333,7 @@ final class UringWire implements Wire, SocketOwner {
                   }
                 });
     if (!isTaken) {
-      Kernel.close(fd);
+      sockets.close(fd);
     }
   }
 

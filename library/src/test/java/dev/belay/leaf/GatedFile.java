@@ -59,6 +59,11 @@ final class GatedFile implements FileCalls {
   }
 
   @Override
+  public boolean isBlockDevice() {
+    return file.isBlockDevice();
+  }
+
+  @Override
   public boolean isDirect() {
     return file.isDirect();
   }
