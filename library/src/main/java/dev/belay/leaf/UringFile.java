@@ -150,8 +150,7 @@ public final class UringFile extends Device {
       throws IOException {
     try {
       boolean mayHang = !file.mayHang().isEmpty();
-      return new UringFile(
-          loop, file, file.fd(), mayHang, UringPoller.of(loop), options, tuning);
+      return new UringFile(loop, file, file.fd(), mayHang, UringPoller.of(loop), options, tuning);
     } catch (IOException | RuntimeException e) {
       file.close();
       throw e;

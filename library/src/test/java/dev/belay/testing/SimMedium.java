@@ -129,11 +129,12 @@ public final class SimMedium {
   }
 
   /** How many block writes there were: those below a number are in a flush that begins now. */
-  long writes() {
+  public long writes() {
     return writes;
   }
 
-  void write(int block, long[] from, int fromIndex, boolean fua) {
+  /** Writes a block; {@code fua}: durably. */
+  public void write(int block, long[] from, int fromIndex, boolean fua) {
     int start = block * blockGranules;
     System.arraycopy(from, fromIndex, now, start, blockGranules);
     writes++;
@@ -160,7 +161,7 @@ public final class SimMedium {
   }
 
   /** Makes durable what was written before the write numbered {@code before}. */
-  void flush(long before) {
+  public void flush(long before) {
     flushes++;
     if (durable == null) {
       return;
