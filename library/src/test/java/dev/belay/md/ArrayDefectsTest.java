@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.logging.Handler;
+import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
@@ -223,6 +224,8 @@ final class ArrayDefectsTest implements AutoCloseable {
           public void close() {}
         };
     Logger logger = Logger.getLogger("dev.belay");
+    Level before = logger.getLevel(); // the simulators turn it off
+    logger.setLevel(Level.WARNING);
     logger.addHandler(listener);
     try {
       long startBytes = members.getFirst().startBytes();
@@ -234,6 +237,7 @@ final class ArrayDefectsTest implements AutoCloseable {
       assertThat(over.result()).isEqualTo(Outcome.done(4096));
     } finally {
       logger.removeHandler(listener);
+      logger.setLevel(before);
     }
     assertThat(array.faulty()).hasSize(1);
     assertThat(stack.defects).hasSize(1);
