@@ -78,6 +78,21 @@ final class CancelScopeTest {
     }
   }
 
+  @Test
+  void theEndOfAScopeDoesNotHideWhyItWasStopped() {
+    CancelFlag outer = new CancelFlag();
+    CancelFlag inner =
+        CancelScope.call(
+            outer,
+            () ->
+                CancelScope.call(
+                    () -> {
+                      outer.raise(CancelFlag.Reason.DISCONNECT);
+                      return CancelScope.current();
+                    }));
+    assertThat(inner.reason()).isEqualTo(CancelFlag.Reason.DISCONNECT);
+  }
+
   /** Pooled buffers, which devices are given as they are, are no way round the scope. */
   @Test
   void aDeadScopeStopsRequestsOnPooledBuffersToo() throws Exception {
