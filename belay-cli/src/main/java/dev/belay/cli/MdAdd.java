@@ -125,7 +125,7 @@ final class MdAdd implements Callable<Integer> {
     for (Assembly.Left left : assembly.left()) {
       if (assembly.freshest() == index && left.role().isPresent()) {
         String stale = members.name(left.candidate());
-        return "%s is a member of this array already, and %s is not: it lacks what was written since"
+        return "%s is a member of this array already, and %s lacks what was written since"
                 .formatted(name, stale)
             + "; to bring that one back: belay md add %s --member=%s".formatted(name, stale);
       }
