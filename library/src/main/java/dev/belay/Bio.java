@@ -506,9 +506,10 @@ public final class Bio extends Mail {
     recordBytes(bytes);
   }
 
+  /** What is said last makes nothing better: where the log is used, unknown wins as well. */
   private void recordBytes(State bytes) {
     if (log == null || log.isEmpty()) {
-      base = bytes;
+      base = bytes.compareTo(base) > 0 ? bytes : base;
     } else {
       log.add(0, lengthBytes, bytes);
     }

@@ -139,6 +139,36 @@ final class JoinTest {
     assertThat(outcomeOf(8, cancelled(State.CLEAN, 3, 8)).cleanBytes()).isEqualTo(5);
   }
 
+  /** A layer that knows no better cannot make clean what a clone of its has left unknown. */
+  @Test
+  void whatTheParentSaysOfItselfMakesNothingBetter() {
+    for (State said : State.values()) {
+      Bio parent = new Bio(loop, done -> ended.add(done.outcome()));
+      Device device =
+          new Device(loop, "late", LIMITS, List.of()) {
+            @Override
+            public Verdict map(Bio bio) {
+              Bio clone =
+                  bio.newClone(
+                      child -> {
+                        bio.join(child);
+                        bio.recordFailed(new IoError(Errno.EIO, "late"), said);
+                        bio.complete();
+                      });
+              clone.remap(fan.leaf, 0);
+              clone.submit();
+              return Verdict.TAKEN;
+            }
+          };
+      fan.pieces = List.of(cancelled(State.UNKNOWN, 0, 8));
+      ended.clear();
+      parent.prepare(Op.WRITE_ZEROES, device, 0, 8, MemorySegment.NULL, 0, new CancelFlag());
+      loop.enter(parent);
+      assertThat(ended.getFirst().kind()).isEqualTo(Kind.FAILED);
+      assertThat(ended.getFirst().extents()).isEqualTo(Extents.whole(8, State.UNKNOWN));
+    }
+  }
+
   /** Against a map of bytes: the worst that any clone says of a byte is what became of it. */
   @Test
   void anyClonesInAnyOrderGiveWhatAMapOfBytesGives() {
