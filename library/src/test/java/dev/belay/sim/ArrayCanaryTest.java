@@ -29,6 +29,34 @@ final class ArrayCanaryTest {
     assertThat(new ArraySimulation(null).play(failure.plan())).as("without the bug").isEmpty();
   }
 
+  @ParameterizedTest
+  @EnumSource(
+      value = Saboteur.Bug.class,
+      names = {"PASSES_THE_FLAG_ON", "SKIPS_A_LEG", "MISCOMPUTES", "FLUSHES_ONE_MEMBER"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void whatConcernsOnlyMetadataIsNoBugWithoutIt(Saboteur.Bug bug) {
+    assertThat(findByHand(bug)).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Saboteur.Bug.class,
+      names = {"PASSES_THE_FLAG_ON", "SKIPS_A_LEG", "MISCOMPUTES"})
+  void aPlantedBugIsFoundWithoutMetadata(Saboteur.Bug bug) {
+    assertThat(findByHand(bug)).isPresent();
+  }
+
+  private static Optional<Failure> findByHand(Saboteur.Bug bug) {
+    ArraySimulation simulation = new ArraySimulation(bug);
+    Optional<Failure> found = Optional.empty();
+    for (long seed = 2_000_000_001L; simulation.runs() < 40 && found.isEmpty(); seed++) {
+      if (ArrayPlanner.plan(seed).isByHand()) {
+        found = simulation.playSeed(seed);
+      }
+    }
+    return found;
+  }
+
   @Test
   void everyStepFindsAFlagThatParityPassesOn() {
     ArrayShape shape = new ArrayShape(Level.RAID5, 2, 3, 0, 4096, 8192, 2048, 1, 4096);

@@ -3,6 +3,7 @@ package dev.belay.sim;
 
 import static dev.belay.sim.ArrayShape.GRANULE;
 
+import dev.belay.md.Array;
 import dev.belay.md.Assembly;
 import dev.belay.md.CopiesLayout;
 import dev.belay.md.MadeArrays;
@@ -93,6 +94,18 @@ final class ArrayImage {
             case RECOVERING -> seat.recoveryBytes();
             case MISSING -> 0;
           };
+    }
+    return new ArrayImage(shape, parity, copies, taken, right);
+  }
+
+  /** The same array without metadata, whose members are those that are still in it. */
+  ArrayImage with(List<SimMedium> media, Array array) {
+    @Nullable SimMedium[] taken = new @Nullable SimMedium[slots.length];
+    long[] right = new long[slots.length];
+    for (int slot = 0; slot < slots.length; slot++) {
+      boolean isThere = array.member(slot) != null;
+      taken[slot] = isThere ? media.get(slot) : null;
+      right[slot] = isThere ? Long.MAX_VALUE : 0;
     }
     return new ArrayImage(shape, parity, copies, taken, right);
   }

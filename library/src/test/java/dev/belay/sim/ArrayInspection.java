@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.belay.sim;
 
+import dev.belay.md.Array;
 import dev.belay.md.Assembly;
 import dev.belay.md.MemberContents;
 import dev.belay.testing.SimMedium;
@@ -62,6 +63,16 @@ final class ArrayInspection {
       if (image.canRunWithout(missing)) {
         checkParity(image, missing, mayDisagree);
       }
+    }
+  }
+
+  /** An array without metadata, which was closed. */
+  void inspect(List<SimMedium> media, Array array) {
+    if (array.broken() == null && plan.isBearable()) {
+      ArrayImage image = geometry.with(media, array);
+      String wrong = image.disagreement(at -> false, holes.torn(), model::mayBeAnything);
+      require(wrong == null, wrong + ", at the end");
+      checkContents(image);
     }
   }
 

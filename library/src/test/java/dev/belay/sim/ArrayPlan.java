@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param openAtMost how many requests are open at a time
  * @param waitsAfterCrash whether requests go on only when the resync has ended
  * @param hedge of mirrors
+ * @param isByHand whether there is no metadata: who is out is known while the array is open
  */
 record ArrayPlan(
     ArrayShape shape,
@@ -32,9 +33,10 @@ record ArrayPlan(
     boolean waitsAfterCrash,
     List<Ask> asks,
     List<Event> events,
-    Hedge hedge) {
+    Hedge hedge,
+    boolean isByHand) {
 
-  /** One whose mirrors do not hedge. */
+  /** One whose mirrors do not hedge, with metadata. */
   ArrayPlan(
       ArrayShape shape,
       long seed,
@@ -57,7 +59,8 @@ record ArrayPlan(
         waitsAfterCrash,
         asks,
         events,
-        Hedge.NONE);
+        Hedge.NONE,
+        false);
   }
 
   /**
@@ -113,23 +116,27 @@ record ArrayPlan(
   record Event(long atStep, What what, int slot) {}
 
   ArrayPlan withAsks(List<Ask> other) {
-    return with(weather, stormy, missing, other, events, hedge);
+    return with(weather, stormy, missing, other, events, hedge, isByHand);
   }
 
   ArrayPlan withEvents(List<Event> other) {
-    return with(weather, stormy, missing, asks, other, hedge);
+    return with(weather, stormy, missing, asks, other, hedge, isByHand);
   }
 
   ArrayPlan withMembers(Set<Integer> otherStormy, Set<Integer> otherMissing) {
-    return with(weather, otherStormy, otherMissing, asks, events, hedge);
+    return with(weather, otherStormy, otherMissing, asks, events, hedge, isByHand);
   }
 
   ArrayPlan withWeather(Weather other) {
-    return with(other, stormy, missing, asks, events, hedge);
+    return with(other, stormy, missing, asks, events, hedge, isByHand);
   }
 
   ArrayPlan withHedge(Hedge other) {
-    return with(weather, stormy, missing, asks, events, other);
+    return with(weather, stormy, missing, asks, events, other, isByHand);
+  }
+
+  ArrayPlan byHand() {
+    return with(weather, stormy, missing, asks, events, hedge, true);
   }
 
   private ArrayPlan with(
@@ -138,7 +145,8 @@ record ArrayPlan(
       Set<Integer> missing,
       List<Ask> asks,
       List<Event> events,
-      Hedge hedge) {
+      Hedge hedge,
+      boolean isByHand) {
     return new ArrayPlan(
         shape,
         seed,
@@ -150,7 +158,8 @@ record ArrayPlan(
         waitsAfterCrash,
         asks,
         events,
-        hedge);
+        hedge,
+        isByHand);
   }
 
   /** Whether every fault that can come is one that the level can bear. */
@@ -175,6 +184,7 @@ record ArrayPlan(
     text.append(shape).append(", seed ").append(seed).append("\n  ").append(weather);
     text.append("\n  stormy ").append(stormy).append(", missing ").append(missing);
     text.append(", idle after ").append(idleNanos).append(" ns, open ").append(openAtMost);
+    text.append(isByHand ? ", by hand" : "");
     text.append(hedge.isOn() ? ", " + hedge : "");
     text.append(waitsAfterCrash ? ", waits after a crash" : "").append("\n  ").append(events);
     for (int i = 0; i < Math.min(60, asks.size()); i++) {

@@ -33,7 +33,7 @@ final class ArrayPlanner {
     return seed < FIRST_WITH_MORE ? plan : withMore(plan, new SplittableRandom(~seed));
   }
 
-  /** Hedged reads, discards, and members that come back. */
+  /** Hedged reads, discards, members that come back, and arrays without metadata. */
   private static ArrayPlan withMore(ArrayPlan plan, SplittableRandom random) {
     ArrayPlan more = plan;
     if (random.nextInt(3) == 0 && !plan.shape().hasParity()) {
@@ -58,9 +58,23 @@ final class ArrayPlanner {
       for (int i = random.nextInt(3); i >= 0; i--) {
         events.add(new Event(random.nextLong(steps), What.REJOIN, 0));
       }
-      more = more.withEvents(events);
+      int slot = random.nextInt(plan.shape().members());
+      if (random.nextBoolean()) {
+        events.add(new Event(random.nextLong(steps), What.FAIL, slot));
+      }
+      ArrayPlan failing = more.withEvents(events);
+      more = failing.isBearable() || !more.isBearable() ? failing : more;
+    } else if (random.nextInt(6) == 0 && plan.shape().minor() == 0 && plan.missing().isEmpty()) {
+      more = byHand(more);
     }
     return more;
+  }
+
+  /** After a power loss nobody would know which rows to resync: so there is none. */
+  private static ArrayPlan byHand(ArrayPlan plan) {
+    List<Event> events = new ArrayList<>(plan.events());
+    events.removeIf(event -> event.what() == What.POWER_LOSS);
+    return plan.withEvents(events).byHand();
   }
 
   private static ArrayPlan common(long seed) {

@@ -11,6 +11,9 @@ import dev.belay.md.MemberContents;
 import dev.belay.md.MetadataException;
 import dev.belay.stack.MdArray;
 import dev.belay.stack.MdOptions;
+import dev.belay.target.Linear;
+import dev.belay.target.Mirror;
+import dev.belay.target.Parity;
 import dev.belay.testing.Recording;
 import dev.belay.testing.SimClock;
 import dev.belay.testing.SimLeaf;
@@ -35,7 +38,8 @@ final class ArrayRig {
   private final List<Device> devices = new ArrayList<>();
   private final List<Integer> numbers = new ArrayList<>();
   private final List<MemberContents> contents = new ArrayList<>();
-  private @Nullable MdArray opened;
+  private @Nullable Device top;
+  private @Nullable Array array;
 
   /**
    * The members, not yet an array, in calm weather.
@@ -95,23 +99,40 @@ final class ArrayRig {
   }
 
   void open(Assembly assembly) {
-    ArrayOptions array =
+    ArrayOptions behaviour =
         ArrayOptions.DEFAULT.withIdleNanos(plan.idleNanos()).withSyncRates(1 << 20, 200 << 20);
-    MdOptions options = new MdOptions(MdOptions.DEFAULT.wish(), array, plan.hedge());
-    opened = MdArray.open(loop, devices, contents, assembly, options);
+    MdOptions options = new MdOptions(MdOptions.DEFAULT.wish(), behaviour, plan.hedge());
+    MdArray opened = MdArray.open(loop, devices, contents, assembly, options);
+    top = opened.device();
+    array = Objects.requireNonNull(opened.array());
     setCalm(false);
   }
 
-  private MdArray opened() {
-    return Objects.requireNonNull(opened);
+  /** The same members, as if they held no metadata; spares are no part of it. */
+  void openByHand() {
+    ArrayShape shape = plan.shape();
+    List<Device> parts = new ArrayList<>();
+    for (Device device : devices.subList(0, shape.members())) {
+      parts.add(new Linear(loop, device, 0, shape.usedBytes()));
+    }
+    int layout = shape.layout();
+    if (shape.hasParity()) {
+      Parity parity = Parity.byHand(loop, shape.level(), parts, shape.chunkBytes(), layout);
+      top = parity;
+      array = parity.array();
+    } else {
+      array = Array.byHand(loop, shape.level(), ArrayOptions.DEFAULT, parts);
+      top = new Mirror(loop, array, shape.copies(), plan.hedge());
+    }
+    setCalm(false);
   }
 
   Device top() {
-    return opened().device();
+    return Objects.requireNonNull(top);
   }
 
   Array array() {
-    return Objects.requireNonNull(opened().array());
+    return Objects.requireNonNull(array);
   }
 
   /** Switches all faults off, or on again. */
@@ -129,6 +150,6 @@ final class ArrayRig {
 
   @Override
   public String toString() {
-    return opened == null ? "members without an array" : opened.device().status();
+    return top == null ? "members without an array" : top.status();
   }
 }

@@ -208,7 +208,13 @@ final class ArrayRun {
 
   private void open() {
     isOpening = true;
-    open(assembled(rig));
+    if (plan.isByHand()) {
+      holes.membersAreGone(plan.stormy()::contains);
+      rig.openByHand();
+      opened();
+    } else {
+      open(assembled(rig));
+    }
   }
 
   private void open(Assembly assembly) {
@@ -217,6 +223,10 @@ final class ArrayRun {
     // What cannot be read before the resync has come by is computed from parity that may be wrong.
     holes.membersAreGone(plan.stormy()::contains);
     rig.open(assembly);
+    opened();
+  }
+
+  private void opened() {
     rig.loop.setDefects(this::note);
     places = new ArrayRequest[plan.openAtMost()];
     for (int i = 0; i < places.length; i++) {
@@ -616,6 +626,10 @@ final class ArrayRun {
     close();
     boolean wasBroken = array().broken() != null;
     isOpening = true;
+    if (plan.isByHand()) {
+      inspection.inspect(media, array());
+      return;
+    }
     rig = newRig();
     if (wasBroken) {
       Inside.abandon(rig.loop);
