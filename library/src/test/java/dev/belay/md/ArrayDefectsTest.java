@@ -26,7 +26,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.logging.Handler;
-import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
@@ -224,8 +223,8 @@ final class ArrayDefectsTest implements AutoCloseable {
           public void close() {}
         };
     Logger logger = Logger.getLogger("dev.belay");
-    Level before = logger.getLevel(); // the simulators turn it off
-    logger.setLevel(Level.WARNING);
+    var before = logger.getLevel(); // the simulators turn it off
+    logger.setLevel(java.util.logging.Level.WARNING);
     logger.addHandler(listener);
     try {
       long startBytes = members.getFirst().startBytes();
