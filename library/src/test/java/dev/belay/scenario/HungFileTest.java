@@ -169,12 +169,12 @@ final class HungFileTest {
     try (Volume volume = both("");
         AutoCloseable release = the(hung)::comeBack) {
       the(hung).hang();
-      IoOptions options = IoOptions.NONE.withDeadline(DEADLINE).withPatience(Duration.ofMillis(1));
+      IoOptions options = IoOptions.NONE.withDeadline(DEADLINE).withGrace(Duration.ofMillis(1));
       long start = System.nanoTime();
       assertThatThrownBy(() -> volume.read(0, List.of(block()), options))
           .isInstanceOf(AbandonedException.class);
       System.out.printf(
-          "a caller with 1 ms of patience was let go %.2f ms after its deadline%n",
+          "a caller with a grace of 1 ms was let go %.2f ms after its deadline%n",
           (System.nanoTime() - start - DEADLINE.toNanos()) / 1e6);
       the(hung).comeBack();
     }

@@ -35,7 +35,7 @@ final class RangelessFileTest {
   @TempDir Path directory;
 
   @ParameterizedTest
-  @ValueSource(strings = {"threads"})
+  @ValueSource(strings = {"threads", "uring"})
   @Timeout(120)
   void zeroesAreZeroes(String engine) throws Exception {
     assumeTrue(engine.equals("threads") || UringSupport.look().usable(), "no io_uring");
