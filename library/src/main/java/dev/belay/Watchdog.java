@@ -127,7 +127,7 @@ final class Watchdog {
       }
       if (loop.openRequests() == 0 && loop.mailbox.get() == null) {
         return true; // it may sleep for as long as it likes; the mailbox of a closed one is not
-                     // empty
+        // empty
       }
       isAnswered = false;
       sentAtNanos = nowNanos;
