@@ -39,6 +39,9 @@ final class RingRun {
 
   private static final long GRACE_NANOS = 30_000_000_000L;
 
+  /** Far more than any run needs. */
+  private static final int MOST_TURNS_TO_CLOSE = 1_000_000;
+
   private final RingPlan plan;
   private final Buffers buffers;
   private final MemorySegment space;
@@ -552,6 +555,13 @@ final class RingRun {
   private void finish() {
     int left;
     try {
+      rig.loop.close(0);
+      for (int turns = 0; rig.loop.openRequests() > 0; turns++) {
+        if (turns == MOST_TURNS_TO_CLOSE) {
+          throw new Violation("law 12: closing goes round and round: " + openRequests());
+        }
+        rig.loop.turn(Long.MAX_VALUE);
+      }
       left = rig.loop.close(Long.MAX_VALUE);
     } catch (SimKernel.Stuck e) {
       throw new Violation("law 12: closing never ends: " + openRequests(), e);

@@ -84,6 +84,9 @@ final class RingSimulation {
     } catch (Violation violation) {
       buffers.clear();
       return violation;
+    } catch (RuntimeException thrown) {
+      buffers.clear();
+      return new Violation("the loop's thread met an exception", thrown);
     }
   }
 }
