@@ -170,7 +170,9 @@ public final class Memory extends Device {
     return true;
   }
 
-  /** The buffer is not usable; of the piece that was copied just now some bytes may have arrived. */
+  /**
+   * The buffer is not usable; of the piece that was copied just now some bytes may have arrived.
+   */
   private static void failForBuffer(Bio bio, long doneBytes, long pieceBytes, IoError why) {
     long behind = doneBytes + pieceBytes;
     bio.mark(doneBytes, pieceBytes, State.UNKNOWN);

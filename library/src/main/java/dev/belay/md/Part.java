@@ -8,7 +8,6 @@ import dev.belay.Extents;
 import dev.belay.Extents.State;
 import dev.belay.Held;
 import dev.belay.IoError;
-import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Waiting;
 import java.util.Objects;

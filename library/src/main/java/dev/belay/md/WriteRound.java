@@ -23,11 +23,11 @@ import org.jspecify.annotations.Nullable;
  *       nothing.
  *   <li>Until here any write whose flag goes up leaves, clean, and what remains is decided anew.
  *       The reads are stopped only if all have left.
- *   <li>The commit point: every write commits, or leaves, clean. If one left, what remains is decided
- *       anew, but those that have committed stay. Then the callers' bytes are taken in, parity is
- *       computed, and both are sent to the members whatever flags go up. Where a log of partial
- *       parity is kept, the round waits for room in it, which is still before that point, and then
- *       for the log to be on its medium, which is behind it.
+ *   <li>The commit point: every write commits, or leaves, clean. If one left, what remains is
+ *       decided anew, but those that have committed stay. Then the callers' bytes are taken in,
+ *       parity is computed, and both are sent to the members whatever flags go up. Where a log of
+ *       partial parity is kept, the round waits for room in it, which is still before that point,
+ *       and then for the log to be on its medium, which is behind it.
  *   <li>When all have been answered, and every failure of a member is recorded, the writes end.
  * </ol>
  *
@@ -288,8 +288,8 @@ final class WriteRound implements Slice.Round {
   }
 
   /**
-   * The commit point, with a log: it is going to be in the log, whatever flags go up. Right after it
-   * said that it is ready.
+   * The commit point, with a log: it is going to be in the log, whatever flags go up. Right after
+   * it said that it is ready.
    *
    * @return false if some of it has left: then it reads anew, or comes again, or has ended
    */
@@ -370,9 +370,7 @@ final class WriteRound implements Slice.Round {
       if (clone.op() == Op.WRITE) {
         clone.setBuffer(slice.memory(), slice.inMemory(column, part.from));
       }
-      clone
-          .remap(member.device(), member.startBytes() + slice.startBytes + part.from)
-          .submit();
+      clone.remap(member.device(), member.startBytes() + slice.startBytes + part.from).submit();
     }
     if (parity.isRecovery() && slice.isBad(column)) {
       slice.write(column, parts.from, parts.to, isFua);

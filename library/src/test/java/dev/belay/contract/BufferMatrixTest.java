@@ -79,8 +79,7 @@ final class BufferMatrixTest {
 
   private static Device make(DrivenStack stack, Target upper, @Nullable Target lower) {
     return upper.make(
-        stack.loop,
-        () -> lower == null ? leaf(stack) : lower.make(stack.loop, () -> leaf(stack)));
+        stack.loop, () -> lower == null ? leaf(stack) : lower.make(stack.loop, () -> leaf(stack)));
   }
 
   private Stream<DynamicTest> everywhere() {

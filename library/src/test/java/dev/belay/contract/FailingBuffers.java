@@ -48,7 +48,8 @@ final class FailingBuffers {
               (dir, bytes) -> cutTo(bytes / 2 / 4096 * 4096, dir, bytes)),
           new Kind("closed", true, (dir, bytes) -> closed(bytes)),
           new Kind("of another thread", true, (dir, bytes) -> foreign(bytes)),
-          new Kind("read-only", false, (dir, bytes) -> Arena.ofAuto().allocate(bytes).asReadOnly()));
+          new Kind(
+              "read-only", false, (dir, bytes) -> Arena.ofAuto().allocate(bytes).asReadOnly()));
 
   private FailingBuffers() {}
 
