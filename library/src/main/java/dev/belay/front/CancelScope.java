@@ -37,9 +37,7 @@ public final class CancelScope {
     try {
       return call(flag, body);
     } finally {
-      if (!flag.isRaised()) { // the look keeps the reason of what is above
-        flag.raise(CancelFlag.Reason.SCOPE);
-      }
+      flag.raise(CancelFlag.Reason.SCOPE);
     }
   }
 }
