@@ -31,10 +31,13 @@ final class WakeSignal {
 
   /** Wakes whoever polls the descriptor. Any thread; does not block. */
   void send() {
-    if (users.incrementAndGet() > 0) {
-      calls.signal(fd);
+    try {
+      if (users.incrementAndGet() > 0) {
+        calls.signal(fd);
+      }
+    } finally {
+      leave(users.decrementAndGet());
     }
-    leave(users.decrementAndGet());
   }
 
   /** Sleeps until it was sent, or the time is over. On the loop's thread, before it is closed. */
