@@ -352,16 +352,7 @@ public final class Kernel {
    * memory.
    */
   public static int eventfdSignal(int fd) {
-    long result;
-    try {
-      result =
-          (long) Signal.WRITE_CALL.invokeExact((long) WRITE, (long) fd, Signal.ONE, Signal.BYTES);
-    } catch (RuntimeException | Error thrown) {
-      throw thrown;
-    } catch (Throwable thrown) {
-      throw new IllegalStateException(thrown);
-    }
-    return result >= 0
+    return Signal.write(fd) >= 0
         ? 0
         : (int) Math.min(0, repeated(WRITE, fd, Signal.ONE, Signal.BYTES, 0, 0, 0));
   }
@@ -588,7 +579,27 @@ public final class Kernel {
     static final long ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1L).address();
     static final MethodHandle WRITE_CALL = link();
 
+    /** The JVM specializes a handle, which allocates, after some 127 calls: they are made here. */
+    private static final int CALLS_TO_SPECIALIZE = 200;
+
+    static {
+      for (int i = 0; i < CALLS_TO_SPECIALIZE; i++) {
+        write(-1);
+      }
+    }
+
     private Signal() {}
+
+    /** Below zero where it failed. */
+    static long write(int fd) {
+      try {
+        return (long) WRITE_CALL.invokeExact((long) WRITE, (long) fd, ONE, BYTES);
+      } catch (RuntimeException | Error thrown) {
+        throw thrown;
+      } catch (Throwable thrown) {
+        throw new IllegalStateException(thrown);
+      }
+    }
 
     static void make() {}
 
