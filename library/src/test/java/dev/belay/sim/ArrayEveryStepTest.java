@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * more than once; {@code belay.arraysim.level} chooses one level.
  */
 final class ArrayEveryStepTest {
-  private static final int STRIDE = Integer.getInteger("belay.arraysim.stride", 40);
+  private static final int STRIDE = Integer.getInteger("belay.arraysim.stride", 400);
   private static final int LOSSES = Integer.getInteger("belay.arraysim.losses", 1);
   private static final String LEVEL = System.getProperty("belay.arraysim.level", "");
   private static final int BLOCK = Integer.getInteger("belay.arraysim.block", 2048);
