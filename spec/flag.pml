@@ -364,14 +364,9 @@ proctype Loop(byte l) {
 #endif
 }
 
-/* A flag that is up for a reason above it keeps that one, and its loops are woken all the same. */
 proctype Raiser(byte f) {
-  byte w, up;
-  look(f, up, w);
-  if
-  :: up != DOWN -> walk(f, w)
-  :: else -> raise(f, EXPLICIT, w)
-  fi;
+  byte w;
+  raise(f, EXPLICIT, w);
   isReturned[f] = true
 }
 

@@ -127,28 +127,16 @@ public final class CancelFlag {
   }
 
   /** Raises the flag. If it is up already, nothing happens, and the first reason stays. */
+  @SuppressWarnings("EnumOrdinal") // one word holds the state and the reason
   public void raise(Reason reason) {
     int seen = (int) STATE.getOpaque(this);
     if (seen >= RAISED || seen == NEVER_STATE) {
       return;
     }
-    if (seen == DOWN_LOOK_UP && lookUp()) {
-      wakeLoops(); // whoever raised the one above may not have come to it yet
-    } else {
-      raiseItself(seen, reason);
-    }
-  }
-
-  @SuppressWarnings("EnumOrdinal") // one word holds the state and the reason
-  private void raiseItself(int seen, Reason reason) {
     if (STATE.compareAndSet(this, seen, RAISED + reason.ordinal())) {
-      wakeLoops();
-    }
-  }
-
-  private void wakeLoops() {
-    for (Watch watch = watches; watch != null; watch = watch.nextOfFlag) {
-      watch.loop.flagRaised(watch);
+      for (Watch watch = watches; watch != null; watch = watch.nextOfFlag) {
+        watch.loop.flagRaised(watch);
+      }
     }
   }
 
@@ -195,7 +183,7 @@ public final class CancelFlag {
         return true;
       }
       if (flag.deadlineNanos != NO_DEADLINE && flag.clock.nanos() - flag.deadlineNanos >= 0) {
-        flag.raiseItself(seen, Reason.DEADLINE);
+        flag.raise(Reason.DEADLINE);
         latch(flag, (int) STATE.getVolatile(flag));
         return true;
       }

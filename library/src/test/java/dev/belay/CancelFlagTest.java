@@ -124,16 +124,4 @@ final class CancelFlagTest {
     assertThat(new CancelFlag().withDeadline(Duration.ofSeconds(Long.MAX_VALUE)).isRaised())
         .isFalse();
   }
-
-  @Test
-  void aFlagThatIsUpForAReasonAboveItKeepsThatReasonWhoeverRaisesItLater() {
-    CancelFlag above = new CancelFlag();
-    CancelFlag flag = above.child().child();
-    above.raise(CancelFlag.Reason.DISCONNECT);
-    flag.raise(CancelFlag.Reason.SCOPE);
-    assertThat(flag.reason()).isEqualTo(CancelFlag.Reason.DISCONNECT);
-    CancelFlag late = new CancelFlag().withDeadline(Duration.ofNanos(-1));
-    late.raise(CancelFlag.Reason.INTERRUPT);
-    assertThat(late.reason()).isEqualTo(CancelFlag.Reason.DEADLINE);
-  }
 }

@@ -37,7 +37,9 @@ public final class CancelScope {
     try {
       return call(flag, body);
     } finally {
-      flag.raise(CancelFlag.Reason.SCOPE);
+      if (!flag.isRaised()) { // the look keeps the reason of what is above
+        flag.raise(CancelFlag.Reason.SCOPE);
+      }
     }
   }
 }
