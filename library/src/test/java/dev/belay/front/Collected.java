@@ -7,15 +7,18 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 import java.util.logging.Handler;
+import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
 /** Has the collector run until something is seen, and keeps what Belay's log says meanwhile. */
 final class Collected extends Handler implements AutoCloseable {
   private final Logger logger = Logger.getLogger("dev.belay");
+  private final Level before = logger.getLevel(); // the simulators turn it off
   private final List<String> lines = new CopyOnWriteArrayList<>();
 
   Collected() {
+    logger.setLevel(Level.ALL);
     logger.addHandler(this);
   }
 
@@ -53,5 +56,6 @@ final class Collected extends Handler implements AutoCloseable {
   @Override
   public void close() {
     logger.removeHandler(this);
+    logger.setLevel(before);
   }
 }

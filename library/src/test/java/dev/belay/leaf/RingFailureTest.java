@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.logging.Handler;
+import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
@@ -55,6 +56,8 @@ final class RingFailureTest {
   private final DrivenStack stack = new DrivenStack(clock);
   private final SimMedium medium = new SimMedium(0, SIZE / 8, BLOCK / 8);
   private final List<String> log = new ArrayList<>();
+  private final Logger logger = Logger.getLogger("dev.belay");
+  private final Level levelBefore = logger.getLevel(); // the simulators turn it off
   private final Handler listener =
       new Handler() {
         @Override
@@ -76,11 +79,13 @@ final class RingFailureTest {
 
   @AfterEach
   void stopListening() {
-    Logger.getLogger("dev.belay").removeHandler(listener);
+    logger.removeHandler(listener);
+    logger.setLevel(levelBefore);
   }
 
   private SimKernel kernel(RingWeather weather) {
-    Logger.getLogger("dev.belay").addHandler(listener);
+    logger.setLevel(Level.ALL);
+    logger.addHandler(listener);
     MemorySegment space = Arena.ofAuto().allocate(SimKernel.SPACE_BYTES, 4096);
     return new SimKernel(clock, new Steps(), weather, new SplittableRandom(1), space);
   }
