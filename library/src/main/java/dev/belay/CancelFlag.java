@@ -182,13 +182,22 @@ public final class CancelFlag {
         latch(flag, seen);
         return true;
       }
-      if (flag.deadlineNanos != NO_DEADLINE && flag.clock.nanos() - flag.deadlineNanos >= 0) {
+      if (flag.deadlineNanos != NO_DEADLINE && flag.isOver()) {
         flag.raise(Reason.DEADLINE);
         latch(flag, (int) STATE.getVolatile(flag));
         return true;
       }
     }
     return false;
+  }
+
+  /** Looks must not fail, as nobody who looks could do anything about it: not yet, then. */
+  private boolean isOver() {
+    try {
+      return clock.nanos() - deadlineNanos >= 0;
+    } catch (RuntimeException | Error e) {
+      return false;
+    }
   }
 
   /** Remembers in this flag, and in those between, that {@code above} is up, for later looks. */
