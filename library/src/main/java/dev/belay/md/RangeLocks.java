@@ -134,11 +134,21 @@ public final class RangeLocks {
     }
     isLettingGo = true;
     try {
-      for (Lock lock = ready.poll(); lock != null; lock = ready.poll()) {
-        lock.granted.run();
-      }
+      grantReady();
     } finally {
       isLettingGo = false;
+    }
+  }
+
+  /** All of them, whatever one of them throws. */
+  private void grantReady() {
+    for (Lock lock = ready.poll(); lock != null; lock = ready.poll()) {
+      try {
+        lock.granted.run();
+      } catch (RuntimeException | Error defect) {
+        grantReady();
+        throw defect;
+      }
     }
   }
 

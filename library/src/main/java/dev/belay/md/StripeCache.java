@@ -63,6 +63,7 @@ public final class StripeCache {
   private ArrayDeque<Slice> toBegin = new ArrayDeque<>();
   private ArrayDeque<Slice> beginning = new ArrayDeque<>();
   private final Timers.Timer beginTimer;
+  private long lookedNanos;
 
   /** A slice's worth, for parity that is only compared. */
   final MemorySegment scratch;
@@ -88,6 +89,7 @@ public final class StripeCache {
     mostSlices = Math.clamp(MEMORY_BYTES / each, FEWEST_SLICES, MOST_SLICES);
     table = new @Nullable Slice[Integer.highestOneBit(mostSlices) * 4];
     scratch = arena.allocate(sliceBytes, alignmentBytes);
+    lookedNanos = loop.clock().nanos();
     beginTimer = loop.timers().newTimer(this::beginAll);
     log = PartialParityWriter.of(array, layout, sliceBytes, blockBytes);
   }
@@ -199,16 +201,36 @@ public final class StripeCache {
   void beginSoon(Slice slice) {
     toBegin.add(slice);
     if (!beginTimer.isSet()) {
-      beginTimer.set(loop.clock().nanos());
+      beginTimer.set(nowNanos());
     }
+  }
+
+  /** Of a clock that throws, what it said last: the slice begins in the next turn all the same. */
+  private long nowNanos() {
+    try {
+      lookedNanos = loop.clock().nanos();
+    } catch (RuntimeException e) {
+      return lookedNanos;
+    }
+    return lookedNanos;
   }
 
   private void beginAll() {
     ArrayDeque<Slice> now = toBegin;
     toBegin = beginning;
     beginning = now;
+    beginAll(now);
+  }
+
+  /** All of them, whatever one of them throws. */
+  private static void beginAll(ArrayDeque<Slice> now) {
     for (Slice slice = now.poll(); slice != null; slice = now.poll()) {
-      slice.begin();
+      try {
+        slice.begin();
+      } catch (RuntimeException | Error defect) {
+        beginAll(now);
+        throw defect;
+      }
     }
   }
 
@@ -279,18 +301,25 @@ public final class StripeCache {
       return;
     }
     isServing = true;
+    try {
+      serve();
+    } finally {
+      isServing = false;
+    }
+  }
+
+  private void serve() {
     for (Part part = waiting.first(); part != null; part = waiting.first()) {
       Slice found = find(part.index);
       if (found == null) {
         found = free(part.index);
       }
       if (found == null) {
-        break;
+        return;
       }
       waiting.remove(part);
       found.add(part);
     }
-    isServing = false;
   }
 
   private void linkResting(Slice slice, boolean isHot) {

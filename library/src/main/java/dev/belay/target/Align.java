@@ -271,11 +271,21 @@ public final class Align extends Device {
       }
       isLettingGo = true;
       try {
-        for (Piece piece = ready.poll(); piece != null; piece = ready.poll()) {
-          piece.goOn();
-        }
+        goOnReady();
       } finally {
         isLettingGo = false;
+      }
+    }
+
+    /** All of them, whatever one of them throws. */
+    private void goOnReady() {
+      for (Piece piece = ready.poll(); piece != null; piece = ready.poll()) {
+        try {
+          piece.goOn();
+        } catch (RuntimeException | Error defect) {
+          goOnReady();
+          throw defect;
+        }
       }
     }
 

@@ -85,10 +85,21 @@ public final class Delay extends Device {
     }
 
     private void letGo() {
+      try {
+        letGoDue();
+      } finally {
+        // Whatever was thrown: those that wait still have to hear of their time.
+        Bio first = parked.peek();
+        if (first != null && !timer.isSet()) {
+          timer.set(first.note());
+        }
+      }
+    }
+
+    private void letGoDue() {
       long now = loop().clock().nanos();
       for (Bio bio = parked.peek(); bio != null; bio = parked.peek()) {
         if (bio.note() - now > 0) {
-          timer.set(bio.note());
           return;
         }
         parked.take(bio);

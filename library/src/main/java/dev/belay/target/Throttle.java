@@ -126,9 +126,13 @@ public final class Throttle extends Device {
     private final Parked parked = new Parked();
     private final Timers.Timer timer = loop().timers().newTimer(this::letGo);
 
+    /** When the first of them goes on: of the last look. */
+    private long dueNanos;
+
     Gate(long burstNanos) {
       super(lower.loop(), "throttle", lower.limits(), List.of(lower));
       long now = loop().clock().nanos();
+      dueNanos = now;
       operations = new Bucket(iops, burstNanos, now);
       bytes = new Bucket(bytesPerSecond, burstNanos, now);
     }
@@ -148,10 +152,21 @@ public final class Throttle extends Device {
     }
 
     private void letGo() {
+      try {
+        letGoPaid();
+      } finally {
+        // Whatever was thrown: those that wait still have to hear of their tokens.
+        if (!parked.isEmpty() && !timer.isSet()) {
+          timer.set(dueNanos);
+        }
+      }
+    }
+
+    private void letGoPaid() {
       while (!parked.isEmpty()) {
         long wait = debtNanos();
         if (wait > 0) {
-          timer.set(loop().clock().after(wait));
+          dueNanos = loop().clock().after(wait);
           return;
         }
         Bio bio = newestFirst ? parked.letGoLast() : parked.letGo();
