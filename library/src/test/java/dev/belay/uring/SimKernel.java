@@ -32,6 +32,9 @@ public final class SimKernel extends RingCalls {
     }
   }
 
+  /** A completion that waits for room in the queue, or is about to be in it. */
+  private record Kept(long token, int result, int flags, SimSent sent) {}
+
   /** How much memory one needs for its queues. */
   public static final int SPACE_BYTES = 256 << 10;
 
@@ -81,7 +84,7 @@ public final class SimKernel extends RingCalls {
   private final ArrayDeque<SimEntry> spare = new ArrayDeque<>();
   private final ArrayDeque<SimSent> sending = new ArrayDeque<>();
   private final List<@Nullable SimDevice> devices = new ArrayList<>();
-  private final ArrayDeque<long[]> overflow = new ArrayDeque<>();
+  private final ArrayDeque<Kept> overflow = new ArrayDeque<>();
   private final SimSent nobody = new SimSent();
   private boolean hasDropped;
   private int dropped;
@@ -178,6 +181,9 @@ public final class SimKernel extends RingCalls {
   /** How many entries of devices are not answered. */
   public int pending() {
     int count = 0;
+    for (Kept kept : overflow) {
+      count += kept.sent == nobody ? 0 : 1;
+    }
     for (SimEntry entry : entries) {
       count += entry.device != null ? 1 : 0;
     }
@@ -672,7 +678,6 @@ public final class SimKernel extends RingCalls {
       return;
     }
     entries.remove(entry);
-    entry.sent.pending--;
     post(entry, entry.result, entry.flags);
     spare.push(entry);
   }
@@ -703,33 +708,34 @@ public final class SimKernel extends RingCalls {
 
   private void post(SimEntry entry, int result, int flags) {
     if (overflow.isEmpty() && ready() < cqEntries) {
-      write(entry.token, result, flags);
+      write(new Kept(entry.token, result, flags, entry.sent));
       return;
     }
     if (happens(Knob.DROPS)) {
+      entry.sent.pending--;
       dropped++;
       hasDropped = true;
       entry.sent.lost++;
       RawMemory.putIntRelease(base + CQ_OVERFLOW, dropped);
       return;
     }
-    overflow.add(new long[] {entry.token, result, flags});
+    overflow.add(new Kept(entry.token, result, flags, entry.sent));
     setSqFlag(Abi.SQ_CQ_OVERFLOW, true);
   }
 
-  private void write(long token, int result, int flags) {
+  private void write(Kept completion) {
+    completion.sent.pending--;
     int tail = RawMemory.getInt(base + CQ_TAIL);
     long cqe = base + CQES + (long) (tail & (cqEntries - 1)) * RingSetup.CQE_BYTES;
-    RawMemory.putLong(cqe, token);
-    RawMemory.putInt(cqe + 8, result);
-    RawMemory.putInt(cqe + 12, flags);
+    RawMemory.putLong(cqe, completion.token);
+    RawMemory.putInt(cqe + 8, completion.result);
+    RawMemory.putInt(cqe + 12, completion.flags);
     RawMemory.putIntRelease(base + CQ_TAIL, tail + 1);
   }
 
   private void flush() {
     while (!overflow.isEmpty() && ready() < cqEntries) {
-      long[] kept = overflow.remove();
-      write(kept[0], (int) kept[1], (int) kept[2]);
+      write(overflow.remove());
     }
     setSqFlag(Abi.SQ_CQ_OVERFLOW, !overflow.isEmpty());
   }

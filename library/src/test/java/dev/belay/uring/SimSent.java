@@ -18,7 +18,7 @@ public final class SimSent {
   /** How often the kernel was asked to stop one of them. */
   public int aborts;
 
-  /** How many entries the kernel has now. */
+  /** How many entries the kernel has not answered, or keeps the answer back of. */
   public int pending;
 
   /** How often it is still to be told to try again. */
