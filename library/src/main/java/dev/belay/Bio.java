@@ -272,12 +272,6 @@ public final class Bio extends Mail {
     return true;
   }
 
-  /** Takes the flag away: what began is finished. For a clone, after a commit point. */
-  public Bio shield() {
-    flag = CancelFlag.NEVER;
-    return this;
-  }
-
   /** Gives a clone another flag, a child of this one's. */
   public Bio setFlag(CancelFlag flag) {
     this.flag = flag;

@@ -14,7 +14,7 @@ import java.util.Objects;
  *
  * <p>What a device does with the flag: nothing, if it passes bios on as they come, because the loop
  * looks between every two devices. One that holds bios back holds them in a {@link Parked} queue.
- * One that must finish what it began {@linkplain Bio#shield shields} its clones.
+ * One that must finish what it began {@linkplain Bio#commit commits}, and its clones are shielded.
  */
 public abstract class Device {
   private final Loop loop;
