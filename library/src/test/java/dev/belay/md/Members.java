@@ -17,4 +17,9 @@ public final class Members {
   public static Member spare(Device device) {
     return new Member("a spare", device, 0, -1, State.SPARE, 0);
   }
+
+  /** How many reads of a member failed, and were counted. */
+  public static int readErrors(Member member) {
+    return member.readErrors;
+  }
 }

@@ -4,11 +4,15 @@ package dev.belay.target;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.belay.Bio;
 import dev.belay.CancelFlag;
+import dev.belay.Extents.State;
 import dev.belay.Op;
 import dev.belay.Outcome;
 import dev.belay.Outcome.Kind;
 import dev.belay.md.CopiesLayout;
+import dev.belay.md.Member;
+import dev.belay.md.Members;
 import dev.belay.md.SyncMode;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
@@ -19,6 +23,7 @@ import dev.belay.testing.Steps;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -241,6 +246,65 @@ final class MirrorHedgeTest {
       Arrays.sort(nanos);
       double sent = stalls.reads() + steady.reads();
       return new double[] {nanos[(int) (count * 0.999)] / 1e6, sent / count};
+    }
+  }
+
+  @Test
+  void theSecondLegIsAnotherOneHoweverBusyItIs() {
+    try (MirrorRig rig = rig()) {
+      Member busy = Objects.requireNonNull(rig.array.member(1));
+      for (int i = 0; i < 8; i++) {
+        busy.began();
+      }
+      rig.leg(0).holdAll();
+      Request request = rig.read(0, 4 * KIB);
+      assertThat(rig.leg(0).reads()).isEqualTo(1);
+      rig.pass(2 * MS);
+      assertThat(rig.leg(0).reads()).isEqualTo(1);
+      assertThat(rig.leg(1).reads()).isEqualTo(1);
+      rig.isRead(request, 1);
+      for (int i = 0; i < 8; i++) {
+        busy.ended(0);
+      }
+    }
+  }
+
+  @Test
+  void aLoserThatWasStoppedIsNoErrorOfItsLeg() {
+    try (MirrorRig rig = rig()) {
+      long written = rig.leg(0).writes() + rig.leg(1).writes();
+      // More of them than the read errors that put a member out.
+      for (int i = 0; i < 60; i++) {
+        for (int j = 0; j < 25; j++) {
+          rig.read(4 * KIB, 4 * KIB); // they pay for a second read
+        }
+        LegLeaf slow = rig.leg(i % 2);
+        slow.parks = i % 3 == 0;
+        slow.holds = bio -> true;
+        Request request = rig.read(0, 4 * KIB);
+        for (int j = 0; j < 40 && !request.ended(); j++) {
+          rig.pass(2 * MS);
+        }
+        rig.isRead(request, 1);
+        request.buffer.fill((byte) 7);
+        for (Bio loser : List.copyOf(slow.held)) {
+          slow.held.remove(loser);
+          assertThat(loser.flag().isRaised()).isTrue();
+          boolean isClean = i % 2 == 0;
+          loser.recordCancelled(isClean ? State.CLEAN : State.UNKNOWN);
+          loser.complete();
+        }
+        slow.unpark();
+        slow.holds = bio -> false;
+        rig.pass(100 * MS);
+        assertThat(Patterns.firstOtherByte(request.buffer, (byte) 7)).isEqualTo(-1);
+      }
+      assertThat(rig.array.status()).isEqualTo("[2/2] [UU]");
+      assertThat(rig.array.writable()).allMatch(member -> Members.readErrors(member) == 0);
+      assertThat(rig.leg(0).writes() + rig.leg(1).writes())
+          .as("nothing is put right")
+          .isEqualTo(written);
+      assertThat(rig.mirror.hedgeBlocksInUse()).isZero();
     }
   }
 

@@ -25,6 +25,8 @@ import dev.belay.stack.MdOptions;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.testing.Patterns;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -94,6 +96,33 @@ final class RecordedArrayTest {
         rig.pass(20_000_000_000L);
         assertThat(rig.array.mayDisagree(0, 64 * KIB)).as("after the walk, %s", log).isTrue();
         assertThat(rig.array.records().resyncBytes()).isNotEqualTo(Superblock.CLEAN);
+      }
+    }
+  }
+
+  @Test
+  void whereParityMayBeWrongAShortWriteMakesItRight() throws Exception {
+    for (Log log : Arrays.asList(Log.NONE, Log.BITMAP)) {
+      Creation dirty = RecordedRig.creation(Level.RAID5, 5, log).assumeClean(false);
+      ArrayOptions slow = QUIET.withSyncRates(1 << 20, 1 << 20);
+      try (RecordedRig rig = new RecordedRig(dirty, 5, slow)) {
+        long start = rig.array.writable().getFirst().startBytes();
+        Random random = new Random(3);
+        for (LegLeaf leg : rig.legs) {
+          byte[] noise = new byte[1 << 20];
+          random.nextBytes(noise);
+          MemorySegment.copy(MemorySegment.ofArray(noise), 0, leg.medium, start, noise.length);
+        }
+        long inMember = 512 * KIB; // the resync is far from there
+        assertThat(rig.array.mayDisagree(inMember, 4 * KIB)).isTrue();
+        assertThat(rig.write(4 * inMember, 4 * KIB, 2).result()).isEqualTo(Outcome.done(4 * KIB));
+        for (long at = start + inMember; at < start + inMember + 4 * KIB; at++) {
+          byte sum = 0;
+          for (LegLeaf leg : rig.legs) {
+            sum ^= leg.medium.get(ValueLayout.JAVA_BYTE, at);
+          }
+          assertThat(sum).as("the sum of all members at %d", at).isZero();
+        }
       }
     }
   }
