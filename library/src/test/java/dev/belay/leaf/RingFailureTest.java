@@ -8,6 +8,9 @@ import dev.belay.Errno;
 import dev.belay.Limits;
 import dev.belay.Op;
 import dev.belay.Outcome;
+import dev.belay.net.Gather;
+import dev.belay.net.Sender;
+import dev.belay.net.Wire;
 import dev.belay.testing.DrivenStack;
 import dev.belay.testing.DrivenStack.Request;
 import dev.belay.testing.SimClock;
@@ -20,6 +23,7 @@ import dev.belay.uring.SimDevice;
 import dev.belay.uring.SimDisk;
 import dev.belay.uring.SimEntry;
 import dev.belay.uring.SimKernel;
+import dev.belay.uring.SimStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -379,5 +383,89 @@ final class RingFailureTest {
     file.setRecorder(null);
     assertThat(kernel.violations()).isEmpty();
     stack.close();
+  }
+
+  @Test
+  void anEndThatThrowsLosesNoCompletionBehindIt() {
+    SimKernel kernel = kernel(RingWeather.calm());
+    UringFile file = file(kernel);
+    List<Request> requests = write(file, 8);
+    List<Integer> ends = new ArrayList<>();
+    MemorySegment memory = stack.memory(6 * BLOCK);
+    for (int i = 0; i < 3; i++) {
+      SimStream[] streams = SimStream.pair(BLOCK);
+      Wire from = SimWires.adopt(stack.loop, kernel, streams[0]);
+      Wire to = SimWires.adopt(stack.loop, kernel, streams[1]);
+      long address = memory.address() + 2L * i * BLOCK;
+      to.receive(
+          address,
+          BLOCK,
+          result -> {
+            ends.add(result);
+            if (ends.size() < 3) {
+              throw new InternalError("a mapped file was cut short");
+            }
+          });
+      from.wantSend(new Bytes(address + BLOCK, false));
+    }
+    stack.turnUntil(() -> ends.size() == 3 && stack.loop.openRequests() == 0);
+    assertThat(ends).containsOnly(BLOCK);
+    assertThat(requests).allMatch(r -> r.result().equals(Outcome.done(BLOCK)));
+    assertThat(stack.defects).hasSize(2).allMatch(InternalError.class::isInstance);
+    stack.defects.clear();
+    stack.close();
+  }
+
+  @Test
+  void aSenderThatThrowsIsToldAndKeepsNobodyElseFromSending() {
+    SimKernel kernel = kernel(RingWeather.calm());
+    List<Bytes> senders = new ArrayList<>();
+    List<Integer> ends = new ArrayList<>();
+    MemorySegment memory = stack.memory(2 * BLOCK);
+    for (int i = 0; i < 3; i++) {
+      SimStream[] streams = SimStream.pair(BLOCK);
+      Wire from = SimWires.adopt(stack.loop, kernel, streams[0]);
+      Wire to = SimWires.adopt(stack.loop, kernel, streams[1]);
+      to.receive(memory.address(), BLOCK, ends::add);
+      senders.add(new Bytes(memory.address() + BLOCK, i == 0));
+      from.wantSend(senders.get(i));
+    }
+    for (int turns = 0; turns < 200 && ends.size() < 2; turns++) {
+      try {
+        stack.loop.turn(0);
+      } catch (InternalError e) {
+        stack.defects.add(e);
+      }
+    }
+    assertThat(ends).containsExactly(BLOCK, BLOCK);
+    assertThat(senders).extracting(sender -> sender.sent).containsExactly(-Errno.EIO, 0, 0);
+    assertThat(stack.defects).hasSize(1);
+    stack.defects.clear();
+    stack.close();
+  }
+
+  /** Sends a block once, or throws. */
+  private static final class Bytes implements Sender {
+    private final long address;
+    private final boolean throwsUp;
+    int sent = 1;
+
+    Bytes(long address, boolean throwsUp) {
+      this.address = address;
+      this.throwsUp = throwsUp;
+    }
+
+    @Override
+    public void gather(Gather into) {
+      if (throwsUp) {
+        throw new InternalError("a mapped file was cut short");
+      }
+      into.add(address, BLOCK);
+    }
+
+    @Override
+    public void sent(int result) {
+      sent = result;
+    }
   }
 }

@@ -428,6 +428,7 @@ public final class SimKernel extends RingCalls {
       end = nanos > Long.MAX_VALUE / 2 ? SimEntry.NEVER : clock.nowNanos() + nanos;
     }
     int waited = least == 0 ? 0 : waitFor(least, end);
+    postDue(false); // what came meanwhile is there, or is said to be
     return taken > 0 ? taken : waited;
   }
 
